@@ -1,0 +1,1 @@
+"""Engines: where the items of a queue live."""
