@@ -1,0 +1,5 @@
+"""``python -m proxy`` is ``mqproxy``."""
+
+from proxy.cli import main
+
+main()

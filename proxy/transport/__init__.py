@@ -1,0 +1,1 @@
+"""Transports carry bytes between sockets and the receiver; they know nothing of transactions."""
