@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mqueue.definition import AddMode, DbModeNumbers, Definition
 from mqueue.errors import DefinitionError
+from mqueue.registry import Registry
 
 
 @dataclass
@@ -34,6 +35,15 @@ class Parameters:
         if definition.name in self.definitions:
             raise DefinitionError(f"mqueue redefined: {definition.name}; a name is given to one queue")
         self.definitions[definition.name] = definition
+
+    def apply(self, registry: Registry) -> None:
+        """Make the queues. One that exists already keeps what is on it, and gets the new size, dbmode and addmode."""
+        for definition in self.definitions.values():
+            queue = registry.get(definition.name)
+            if queue is None:
+                registry.define(definition)
+            elif queue.definition != definition:
+                queue.redefine(definition)
 
 
 def _mqueue(to: Parameters, value: str) -> None:

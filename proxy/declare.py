@@ -46,7 +46,7 @@ def timer(interval: float, name: str | None = None) -> Callable[[_Timer], _Timer
     where = Where.caller()
 
     def declare(function: _Timer) -> _Timer:
-        title = name or getattr(function, "__name__", "timer")
+        title = name or str(getattr(function, "__name__", "timer"))
         mistake = _timer_mistake(interval, function)
         if mistake:
             current().problem(where, f"timer {title}: {mistake}")

@@ -19,7 +19,7 @@ from proxy.errors import PseudoVariableError
 from proxy.sip.address import NameAddr
 from proxy.sip.errors import ParseError
 from proxy.sip.names import canonical
-from proxy.sip.uri import SipUri, scheme
+from proxy.sip.uri import SIP_URI, SipUri, scheme
 from proxy.sip.via import default_port
 
 if TYPE_CHECKING:
@@ -96,15 +96,16 @@ def _getter(text: str, name: str, argument: str | None, index: str | None) -> Ge
     return Getter(_PLAIN[name])
 
 
-def _uri_part(uri: str, part: str) -> str | None:
-    if scheme(uri) == "tel":
-        return uri[4:].partition(";")[0] if part == "user" else None
-    try:
-        parsed = SipUri.parse(uri)
-    except ParseError:
-        return None
-    found: str | None = parsed.user if part == "user" else parsed.host
-    return found
+def _user(uri: str) -> str | None:
+    match = SIP_URI.fullmatch(uri)
+    if match is not None:
+        return match[2]
+    return uri[4:].partition(";")[0] if scheme(uri) == "tel" else None
+
+
+def _host(uri: str) -> str | None:
+    match = SIP_URI.fullmatch(uri)
+    return match[4] if match is not None else None
 
 
 def _request_port(request: Request) -> str | None:
@@ -127,17 +128,17 @@ def _raw(request: Request, name: bytes) -> str | None:
 _PLAIN: Mapping[str, Get] = {
     "rm": lambda request: request.method,
     "ru": lambda request: request.request_uri,
-    "rU": lambda request: _uri_part(request.request_uri, "user"),
-    "rd": lambda request: _uri_part(request.request_uri, "host"),
+    "rU": lambda request: _user(request.request_uri),
+    "rd": lambda request: _host(request.request_uri),
     "rp": _request_port,
     "fu": lambda request: request.from_.uri,
-    "fU": lambda request: _uri_part(request.from_.uri, "user"),
-    "fd": lambda request: _uri_part(request.from_.uri, "host"),
+    "fU": lambda request: _user(request.from_.uri),
+    "fd": lambda request: _host(request.from_.uri),
     "fn": lambda request: _display(request.from_),
     "ft": lambda request: request.from_.tag,
     "tu": lambda request: request.to.uri,
-    "tU": lambda request: _uri_part(request.to.uri, "user"),
-    "td": lambda request: _uri_part(request.to.uri, "host"),
+    "tU": lambda request: _user(request.to.uri),
+    "td": lambda request: _host(request.to.uri),
     "tn": lambda request: _display(request.to),
     "tt": lambda request: request.to.tag,
     "ci": lambda request: request.call_id or None,

@@ -71,8 +71,9 @@ class Receiver:
 
     def to_tag(self, request: sip.Message) -> bytes:
         """The tag for To: the same for a retransmission (RFC 3261 section 8.2.7), unguessable, and known as ours."""
-        key = hash((request.raw(b"via"), request.raw(b"call-id"), request.raw(b"from"))) & _HASH_BITS
-        return b"%b.%016x" % (self._tag_prefix, key)
+        first = request.first
+        key = hash((first.get(b"via"), first.get(b"call-id"), first.get(b"from")))
+        return b"%b.%016x" % (self._tag_prefix, key & _HASH_BITS)
 
     def forward(self, request: Request, to: str | None) -> None:
         """See Request.forward."""
@@ -114,7 +115,7 @@ class Receiver:
     def _request(self, message: sip.Request, data: bytes, source: Address, transport: Transport) -> None:
         reply_to = _sendable(check_request(message, source), source)
         self.counters.requests += 1
-        if message.method == "ACK" and (message.to.tag or "").encode().startswith(self._tag_prefix):
+        if message.method == "ACK" and (message.to.tag or "").startswith(self._tag_prefix.decode()):
             self.counters.drops["ack of our own answer"] += 1
             return
         self._router.run(Request(message, data, source, transport, reply_to, self))

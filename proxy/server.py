@@ -46,7 +46,7 @@ class Server:
         self._router = Router(self.script, self.counters)
         self._receiver = Receiver(self._router, self.counters)
         self._timers = Timers((), self.counters)
-        self._chores: list[asyncio.Task[None]] = []
+        self._chores: list[asyncio.Task[Any]] = []
         self._stop_asked = asyncio.Event()
         self._reloading = asyncio.Lock()
 

@@ -30,13 +30,14 @@ class Message:
     body: the octets after the empty line, as many as Content-Length says where that is known.
     """
 
-    __slots__ = ("_from", "_to", "body", "lines", "names", "start_line")
+    __slots__ = ("_first", "_from", "_to", "body", "lines", "names", "start_line")
 
     def __init__(self, start_line: bytes, names: list[bytes], lines: list[bytes], body: bytes) -> None:
         self.start_line = start_line
         self.names = names
         self.lines = lines
         self.body = body
+        self._first: dict[bytes, bytes] | None = None
         self._from: NameAddr | None = None
         self._to: NameAddr | None = None
 
@@ -51,11 +52,17 @@ class Message:
         twin.names, twin.lines = self.names.copy(), self.lines.copy()
         return twin
 
+    @property
+    def first(self) -> dict[bytes, bytes]:
+        """The first line of each canonical name. Not to be changed."""
+        if self._first is None:
+            self._first = dict(zip(reversed(self.names), reversed(self.lines), strict=True))
+        return self._first
+
     def raw(self, name: bytes) -> bytes | None:
         """The value of the first field of this canonical name as received, stripped; None when there is none."""
-        if name not in self.names:
-            return None
-        return _value(self.lines[self.names.index(name)])
+        line = self.first.get(name)
+        return None if line is None else value_of(line)
 
     def value(self, name: bytes) -> str | None:
         """The same as text: folds are one space, bytes that are not UTF-8 become surrogate escapes."""
@@ -65,7 +72,7 @@ class Message:
     def raw_fields(self, name: bytes) -> list[str]:
         """The value of every field of this canonical name, in order, as received."""
         pairs = zip(self.names, self.lines, strict=True)
-        return [_value(line).decode("utf-8", "surrogateescape") for at, line in pairs if at == name]
+        return [value_of(line).decode("utf-8", "surrogateescape") for at, line in pairs if at == name]
 
     def fields(self, name: bytes) -> list[str]:
         """The same with folds undone."""
@@ -77,7 +84,7 @@ class Message:
 
     def values_at(self, index: int) -> list[str]:
         """The values of the field at `index` alone."""
-        return split_values(unfold(_value(self.lines[index]).decode("utf-8", "surrogateescape")))
+        return split_values(unfold(value_of(self.lines[index]).decode("utf-8", "surrogateescape")))
 
     @property
     def call_id(self) -> str:
@@ -119,6 +126,7 @@ class Message:
     def insert(self, index: int, name: str, value: str) -> None:
         """Put a header field before the one at `index`. ValueError when it would break the message."""
         line = header_line(name, value)
+        self._first = None
         self.names.insert(index, canonical(name.encode()))
         self.lines.insert(index, line)
 
@@ -129,10 +137,12 @@ class Message:
     def replace(self, index: int, value: str) -> None:
         """Give the field at `index` another value; its name stays as it is spelt."""
         line = self.lines[index]
+        self._first = None
         self.lines[index] = line[: line.index(b":") + 1] + b" " + value.encode("utf-8", "surrogateescape")
 
     def delete(self, index: int) -> None:
         """Take out the field at `index`."""
+        self._first = None
         del self.names[index], self.lines[index]
 
     def remove(self, name: str) -> int:
@@ -150,15 +160,12 @@ class Request(Message):
     __slots__ = ("method", "request_uri", "version_ok")
 
     def __init__(self, start_line: bytes, names: list[bytes], lines: list[bytes], body: bytes) -> None:
-        super().__init__(start_line, names, lines, body)
-        parts = start_line.split(b" ")
-        if len(parts) != 3:
-            raise ParseError("Malformed Request-Line: one space between Method, Request-URI and SIP-Version")
-        method, uri, version = parts
-        known = METHODS.get(method)
-        if known is None and not TOKEN.fullmatch(method):
-            raise ParseError("Malformed method")
-        self.method = known or method.decode("ascii")
+        Message.__init__(self, start_line, names, lines, body)
+        try:
+            method, uri, version = start_line.split(b" ")
+        except ValueError:
+            raise ParseError("Malformed Request-Line: one space between Method, Request-URI and SIP-Version") from None
+        self.method = METHODS.get(method) or _method(method)
         self.request_uri = uri.decode("utf-8", "surrogateescape")
         self.version_ok = version == b"SIP/2.0" or _is_version_2(version)
         if not uri:
@@ -193,6 +200,11 @@ _SLOTS = {
     Request: Message.__slots__ + Request.__slots__,
     Response: Message.__slots__ + Response.__slots__,
 }
+
+
+def value_of(line: bytes) -> bytes:
+    """What stands behind the colon, without the white space around it."""
+    return line.partition(b":")[2].strip()
 
 
 def header_line(name: str, value: str) -> bytes:
@@ -255,8 +267,10 @@ def _salvage(lines: list[bytes], body: bytes) -> Message:
     return Message(lines[0], [name for name, _ in kept], [line for _, line in kept], body)
 
 
-def _value(line: bytes) -> bytes:
-    return line[line.index(b":") + 1 :].strip(b" \t\r\n")
+def _method(method: bytes) -> str:
+    if not TOKEN.fullmatch(method):
+        raise ParseError("Malformed method")
+    return method.decode("ascii")
 
 
 def _is_version_2(version: bytes) -> bool:

@@ -39,11 +39,10 @@ def response(
     """
     copied = _COPIED_WITH_ROUTE if with_record_route else _COPIED
     lines = [status_line]
-    for name, line in zip(request.names, request.lines, strict=True):
-        if name in copied:
-            if name == b"to" and to_tag and not _has_tag(request):
-                line = b"%b;tag=%b" % (line.rstrip(b" \t\r\n;"), to_tag)
-            lines.append(line)
+    lines += [line for name, line in zip(request.names, request.lines, strict=True) if name in copied]
+    if to_tag and not _has_tag(request):
+        to = request.first[b"to"]
+        lines[lines.index(to)] = b"%b;tag=%b" % (to.rstrip(b" \t\r\n;"), to_tag)
     lines += fields
     lines.append(b"Content-Length: %d\r\n" % len(body))
     lines.append(body)

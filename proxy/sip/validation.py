@@ -7,12 +7,12 @@ import re
 from proxy.sip import uri
 from proxy.sip.errors import ParseError
 from proxy.sip.grammar import split_values
-from proxy.sip.message import Message, Request
+from proxy.sip.message import Message, Request, value_of
 from proxy.sip.names import SINGLE
 from proxy.sip.via import Address, Via, arrived
 
-_MANDATORY = ((b"via", "Via"), (b"from", "From"), (b"to", "To"), (b"call-id", "Call-ID"), (b"cseq", "CSeq"))
-_CSEQ = re.compile(rb"([0-9]{1,12})[ \t\r\n]+([^ \t\r\n]+)")
+_MANDATORY = {b"via": "Via", b"from": "From", b"to": "To", b"call-id": "Call-ID", b"cseq": "CSeq"}
+_CSEQ = re.compile(rb"[^:]*:[ \t\r\n]*([0-9]{1,12})[ \t\r\n]+([^ \t\r\n]+)[ \t\r\n]*")
 _MAX_CSEQ = 2**31  # RFC 3261 section 8.1.1.5
 _PLAIN_URI = re.compile(r"sips?:(?:[A-Za-z0-9\-_.!~*'()&=+$,;]+@)?[A-Za-z0-9.\-]+(?::[0-9]{1,4})?", re.IGNORECASE)
 _URI_WITHOUT_SPACE = re.compile(r"[^\s<>\"]+")
@@ -28,18 +28,20 @@ def check_request(request: Request, source: Address) -> Address:
     """
     if not request.version_ok:
         raise ParseError("Version Not Supported", 505)
-    via_at = _check_common(request, request.method)
-    _check_request_uri(request.request_uri)
+    method, _, _ = request.start_line.partition(b" ")
+    _check_common(request, method)
+    if not _PLAIN_URI.fullmatch(request.request_uri):
+        _check_request_uri(request.request_uri)
     max_forwards = request.raw(b"max-forwards")
     if max_forwards is not None and not (max_forwards.isdigit() and int(max_forwards) <= 255):
         raise ParseError("Max-Forwards out of range")
-    return _stamp(request, via_at, source)
+    return _stamp(request, source)
 
 
 def check_response(response: Message) -> Via:
     """Hold a response to the rules; its top Via. ParseError when it must be dropped."""
-    via_at = _check_common(response, None)
-    return Via.parse(response.values_at(via_at)[0])
+    _check_common(response, None)
+    return Via.parse(response.values_at(response.names.index(b"via"))[0])
 
 
 def top_via_of(message: Message, source: Address) -> Address | None:
@@ -47,24 +49,25 @@ def top_via_of(message: Message, source: Address) -> Address | None:
     if b"via" not in message.names:
         return None
     try:
-        return _stamp(message, message.names.index(b"via"), source)
+        return _stamp(message, source)
     except ParseError:
         return None
 
 
-def _check_common(message: Message, method: str | None) -> int:
-    names = message.names
-    try:
-        positions = [names.index(name) for name, _ in _MANDATORY]
-    except ValueError:
-        missing = [label for name, label in _MANDATORY if name not in names]
-        raise ParseError(f"Missing {', '.join(missing)}") from None
-    if len(set(names)) != len(names):
+def _check_common(message: Message, method: bytes | None) -> None:
+    first = message.first
+    if not first.keys() >= _MANDATORY.keys():
+        missing = [label for name, label in _MANDATORY.items() if name not in first]
+        raise ParseError(f"Missing {', '.join(missing)}")
+    if len(first) != len(message.names):
         _check_single(message)
-    _check_cseq(message.lines[positions[4]], method)
+    cseq = _CSEQ.fullmatch(first[b"cseq"])
+    if cseq is None or int(cseq[1]) >= _MAX_CSEQ:
+        raise ParseError("Malformed CSeq")
+    if method is not None and cseq[2] != method:
+        raise ParseError("Method of CSeq and Request-Line differ")
     message.from_  # noqa: B018 -- raises when malformed, and is kept for the route
     message.to  # noqa: B018
-    return positions[0]
 
 
 def _check_single(message: Message) -> None:
@@ -75,17 +78,7 @@ def _check_single(message: Message) -> None:
                 raise ParseError(f"More than one {name.decode().title()}")
 
 
-def _check_cseq(line: bytes, method: str | None) -> None:
-    match = _CSEQ.fullmatch(line[line.index(b":") + 1 :].strip())
-    if match is None or int(match[1]) >= _MAX_CSEQ:
-        raise ParseError("Malformed CSeq")
-    if method is not None and match[2] != method.encode():
-        raise ParseError("Method of CSeq and Request-Line differ")
-
-
 def _check_request_uri(text: str) -> None:
-    if _PLAIN_URI.fullmatch(text):
-        return
     scheme = uri.scheme(text)
     if not _URI_WITHOUT_SPACE.fullmatch(text) or not scheme:
         raise ParseError("Malformed Request-URI")
@@ -95,18 +88,12 @@ def _check_request_uri(text: str) -> None:
         raise ParseError("Header fields in the Request-URI")
 
 
-def _stamp(message: Message, via_at: int, source: Address) -> Address:
+def _stamp(message: Message, source: Address) -> Address:
     """Add received and rport to the first value of the top Via; where its response goes."""
-    line = message.lines[via_at]
-    text = _text(line)
+    line = message.first[b"via"]
+    text = value_of(line).decode("utf-8", "surrogateescape")
     first = split_values(text)[0] if "," in text else text
     value, reply_to = arrived(first, source)
     if value is not first:
-        head = line[: line.index(b":") + 1]
-        rest = text[text.index(first) + len(first) :]
-        message.lines[via_at] = head + b" " + (value + rest).encode("utf-8", "surrogateescape")
+        message.replace(message.names.index(b"via"), value + text[text.index(first) + len(first) :])
     return reply_to
-
-
-def _text(line: bytes) -> str:
-    return line[line.index(b":") + 1 :].strip(b" \t\r\n").decode("utf-8", "surrogateescape")

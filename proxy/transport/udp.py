@@ -1,7 +1,7 @@
 """UDP: one non-blocking socket, drained by a reader of the event loop.
 
-Several datagrams are taken at each wake-up. That costs as little with asyncio's own loop as with uvloop, and a third of what a
-DatagramTransport costs (docs/decisions/0002-udp-reader.md).
+Several datagrams are taken at each wake-up, and what they are answered leaves together after the last: a peer that sleeps is
+woken once. Both cost as little with asyncio's own loop as with uvloop (docs/decisions/0002-udp-reader.md).
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ class UdpListener(Endpoint):
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         self._receive = receive
         self._counters = counters
-        self._waiting: deque[tuple[bytes, Address]] = deque()
+        self._outgoing: deque[tuple[bytes, Address]] = deque()
+        self._buffer = memoryview(bytearray(_LARGEST))  # one for all: to allocate 64 KiB for each datagram costs as much as to read it
+        self._receiving = False
+        self._is_full = False  # of what is sent: the kernel takes no more for the moment
         self._loop = asyncio.get_running_loop()
 
     async def start_receiving(self) -> None:
@@ -45,16 +48,13 @@ class UdpListener(Endpoint):
         self._loop.add_reader(self._socket, self._readable)
 
     def send(self, data: bytes, to: Address) -> None:
-        """Send a datagram at once, or as soon as the socket has room for it."""
-        if self._waiting:
-            self._wait(data, to)
+        """Send a datagram: at once, with the others of this wake-up, or as soon as the socket has room for it."""
+        if len(self._outgoing) >= _BACKLOG:
+            self._counters.drops["udp send buffer full"] += 1
             return
-        try:
-            self._socket.sendto(data, to)
-        except BlockingIOError:
-            self._wait(data, to)
-        except OSError as error:
-            self._failed(error, to)
+        self._outgoing.append((data, to))
+        if not self._receiving and not self._is_full:
+            self._flush()
 
     def kernel_drops(self) -> int:
         """Datagrams that the kernel threw away since the socket was made, as its buffer was full (Linux; else 0)."""
@@ -75,40 +75,42 @@ class UdpListener(Endpoint):
         """Close the socket; datagrams that still wait are counted as dropped."""
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
-        self._counters.drops["udp send buffer full"] += len(self._waiting)
+        self._counters.drops["udp send buffer full"] += len(self._outgoing)
         self._socket.close()
 
     def _readable(self) -> None:
-        recvfrom, receive = self._socket.recvfrom, self._receive
+        recvfrom_into, buffer, receive = self._socket.recvfrom_into, self._buffer, self._receive
+        self._receiving = True
         for _ in range(_PER_WAKE_UP):
             try:
-                data, source = recvfrom(_LARGEST)
+                length, source = recvfrom_into(buffer)
             except BlockingIOError:
-                return
+                break
             except OSError as error:  # an ICMP error of an earlier send
                 log.debug("receive on %s: %s", self.local, error)
                 continue
-            receive(data, source if len(source) == 2 else source[:2], self)
+            receive(buffer[:length].tobytes(), source if len(source) == 2 else source[:2], self)
+        self._receiving = False
+        if self._outgoing and not self._is_full:
+            self._flush()
 
-    def _wait(self, data: bytes, to: Address) -> None:
-        if len(self._waiting) >= _BACKLOG:
-            self._counters.drops["udp send buffer full"] += 1
-            return
-        if not self._waiting:
-            self._loop.add_writer(self._socket, self._writable)
-        self._waiting.append((data, to))
-
-    def _writable(self) -> None:
-        while self._waiting:
-            data, to = self._waiting[0]
+    def _flush(self) -> None:
+        outgoing, sendto = self._outgoing, self._socket.sendto
+        while outgoing:
+            data, to = outgoing[0]
             try:
-                self._socket.sendto(data, to)
+                sendto(data, to)
             except BlockingIOError:
+                if not self._is_full:
+                    self._is_full = True
+                    self._loop.add_writer(self._socket, self._flush)
                 return
             except OSError as error:
                 self._failed(error, to)
-            self._waiting.popleft()
-        self._loop.remove_writer(self._socket)
+            outgoing.popleft()
+        if self._is_full:
+            self._is_full = False
+            self._loop.remove_writer(self._socket)
 
     def _failed(self, error: OSError, to: Address) -> None:
         self._counters.drops["udp send failed"] += 1
