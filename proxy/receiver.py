@@ -71,8 +71,8 @@ class Receiver:
 
     def to_tag(self, request: sip.Message) -> bytes:
         """The tag for To: the same for a retransmission (RFC 3261 section 8.2.7), unguessable, and known as ours."""
-        first = request.first
-        key = hash((first.get(b"via"), first.get(b"call-id"), first.get(b"from")))
+        at, lines = request.shape.at, request.lines
+        key = hash((lines[at[b"via"]], lines[at.get(b"call-id", 0)], lines[at.get(b"from", 0)]))
         return b"%b.%016x" % (self._tag_prefix, key & _HASH_BITS)
 
     def forward(self, request: Request, to: str | None) -> None:

@@ -134,22 +134,18 @@ class Request:
         """
         self._must_be_open()
         line = _OK if status_code == 200 and reason in (None, "OK") else status_line(status_code, reason)
-        fields = _lines(headers) if headers else ()
+        receiver, message = self._receiver, self.message
+        fields = (*receiver.reply_fields, *_lines(headers)) if headers else receiver.reply_fields
+        if isinstance(body, str):
+            body = body.encode("utf-8", "surrogateescape")
         if status_code >= 200:
             self._decided = True
-        if self.method == "ACK":
+        if message.method == "ACK":
             return
-        message = self.message
-        data = response(
-            message,
-            line,
-            self._receiver.to_tag(message) if status_code > 100 else b"",
-            (*self._receiver.reply_fields, *fields),
-            body.encode("utf-8", "surrogateescape") if isinstance(body, str) else body,
-            with_record_route=100 < status_code < 300 and b"record-route" in message.names,
-        )
-        self._receiver.counters.replies[status_code] += 1
-        self.transport.send(data, self._reply_to)
+        to_tag = receiver.to_tag(message) if status_code > 100 else b""
+        with_record_route = 100 < status_code < 300 and b"record-route" in message.shape.at
+        receiver.counters.replies[status_code] += 1
+        self.transport.send(response(message, line, to_tag, fields, body, with_record_route), self._reply_to)
 
     def forward(self, to: str | None = None) -> None:
         """Send the request on statelessly (RFC 3261 section 16.11); its responses find their way back by Via.

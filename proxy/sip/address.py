@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 
 from proxy.sip.errors import ParseError
 from proxy.sip.grammar import LWS, PARAMS, QUOTED, TOKEN, parse_params
@@ -15,11 +14,15 @@ _DISPLAY = rf'(?:{QUOTED}|[^"<>;,]*?)'
 _NAME_ADDR = re.compile(rf"{LWS}({_DISPLAY}){LWS}<([^\s<>]+)>({PARAMS}){LWS};?{LWS}", re.DOTALL)
 # An addr-spec without brackets has no comma, question mark or semicolon: what follows a semicolon is the header's parameter.
 _ADDR_SPEC = re.compile(rf"{LWS}([A-Za-z][A-Za-z0-9+.\-]*:[^\s<>,?;\"]+)({PARAMS}){LWS};?{LWS}", re.DOTALL)
+# What nearly every client sends.
+_USUAL = re.compile(rf'("[^"\\]*" ?|)<([^\s<>"]+)>(;tag={TOKEN}|)')
 _TAG = re.compile(rf";{LWS}tag{LWS}={LWS}({TOKEN})", re.IGNORECASE)
 
 
 class NameAddr:
     """A URI with what stands around it: display (as written, quotes included, "" when absent), uri, params (from its first `;`)."""
+
+    __slots__ = ("display", "params", "uri")
 
     def __init__(self, display: str, uri: str, params: str) -> None:
         self.display = display
@@ -29,6 +32,10 @@ class NameAddr:
     @classmethod
     def parse(cls, text: str) -> NameAddr:
         """The one address in `text`; ParseError when there is none or more than that."""
+        usual = _USUAL.fullmatch(text)
+        if usual is not None:
+            display, uri, params = usual.groups()
+            return cls(display.rstrip(), uri, params)
         match = _NAME_ADDR.fullmatch(text)
         if match is not None:
             return cls(*match.groups())
@@ -54,7 +61,7 @@ class NameAddr:
         found = parse_params(self.params)
         return (found[name] or "") if name in found else None
 
-    @cached_property
+    @property
     def sip_uri(self) -> SipUri:
         """The URI in its parts; ParseError when it is no SIP URI."""
         return SipUri.parse(self.uri)

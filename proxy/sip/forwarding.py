@@ -33,10 +33,10 @@ class NextHop:
 
 def count_hop(request: Request) -> bool:
     """Take one from Max-Forwards, or add it; False when it is used up and 483 is owed (section 16.3 step 3)."""
-    if b"max-forwards" not in request.names:
+    index = request.index(b"max-forwards")
+    if index < 0:
         request.append("Max-Forwards", str(DEFAULT_MAX_FORWARDS))
         return True
-    index = request.names.index(b"max-forwards")
     left = int(request.raw(b"max-forwards") or 0)
     request.replace(index, str(left - 1))
     return left > 0
@@ -65,16 +65,15 @@ def next_hop(request: Request, to: SipUri | None) -> NextHop:
     first = _route_uri(routes[0])
     if to is None and first.param("lr") is None:
         remove_first_value(request, b"route")
-        last = len(request.names) - 1 - request.names[::-1].index(b"route") if b"route" in request.names else None
-        at = last + 1 if last is not None else request.names.index(b"via")
-        request.insert(at, "Route", f"<{request.request_uri}>")
+        others = [index for index, name in enumerate(request.shape.names) if name == b"route"]
+        request.insert(others[-1] + 1 if others else request.index(b"via"), "Route", f"<{request.request_uri}>")
         request.set_request_uri(str(first))
     return NextHop.of(to or first)
 
 
 def push_via(request: Request, value: str) -> None:
     """Put our Via before all others."""
-    request.insert(request.names.index(b"via"), "Via", value)
+    request.insert(request.index(b"via"), "Via", value)
 
 
 def stateless_branch(request: Request, via: Via) -> str:
@@ -102,7 +101,7 @@ def pop_via(response: Response) -> Via | None:
 
 def remove_first_value(message: Message, name: bytes) -> None:
     """Take the first value of a comma separated header field away, and the field when it was the only one."""
-    index = message.names.index(name)
+    index = message.index(name)
     values = message.values_at(index)
     if len(values) > 1:
         message.replace(index, ", ".join(values[1:]))

@@ -19,7 +19,7 @@ _CONTENT_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t\r\n]*([^\r\n
 def parse_message(data: bytes) -> Request | Response:
     """The message in a datagram, or cut from a stream: octets behind Content-Length are ignored, too few are a ParseError."""
     message = parse(data if data[:1] != b"\r" else data.lstrip(b"\r\n"))
-    if b"content-length" in message.first:
+    if b"content-length" in message.shape.at:
         length = content_length(message)
         if length > len(message.body):
             raise ParseError("Content-Length larger than the message", message=message)

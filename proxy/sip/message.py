@@ -8,12 +8,14 @@ two different messages (line ends, names, the start line) are held here; what a 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TypeVar
 
 from proxy.sip.address import NameAddr
 from proxy.sip.errors import ParseError
 from proxy.sip.grammar import split_values, unfold
-from proxy.sip.names import METHODS, NAMES, TOKEN, FoldedLine, canonical
+from proxy.sip.names import METHODS, TOKEN, FoldedLine, canonical
+from proxy.sip.shape import Shape, shape_of
 
 _FOLDED_LINES = re.compile(rb"\r\n(?![ \t])")
 _VERSION = re.compile(rb"SIP/([0-9]+)\.([0-9]+)", re.IGNORECASE)
@@ -25,19 +27,18 @@ class Message:
     """What requests and responses share.
 
     start_line: without its line end.
-    lines: the header fields as received, without the line end, folds inside.
-    names: their canonical names (lower case, long form), side by side with `lines`.
+    lines: the header fields as received, without the line end, folds inside. Edit them through the methods.
+    shape: their canonical names (lower case, long form), and what follows from them.
     body: the octets after the empty line, as many as Content-Length says where that is known.
     """
 
-    __slots__ = ("_first", "_from", "_to", "body", "lines", "names", "start_line")
+    __slots__ = ("_from", "_to", "body", "lines", "shape", "start_line")
 
-    def __init__(self, start_line: bytes, names: list[bytes], lines: list[bytes], body: bytes) -> None:
+    def __init__(self, start_line: bytes, shape: Shape, lines: list[bytes], body: bytes) -> None:
         self.start_line = start_line
-        self.names = names
+        self.shape = shape
         self.lines = lines
         self.body = body
-        self._first: dict[bytes, bytes] | None = None
         self._from: NameAddr | None = None
         self._to: NameAddr | None = None
 
@@ -49,20 +50,17 @@ class Message:
         twin = object.__new__(type(self))
         for slot in _SLOTS[type(self)]:
             setattr(twin, slot, getattr(self, slot))
-        twin.names, twin.lines = self.names.copy(), self.lines.copy()
+        twin.lines = self.lines.copy()
         return twin
 
-    @property
-    def first(self) -> dict[bytes, bytes]:
-        """The first line of each canonical name. Not to be changed."""
-        if self._first is None:
-            self._first = dict(zip(reversed(self.names), reversed(self.lines), strict=True))
-        return self._first
+    def index(self, name: bytes) -> int:
+        """Where the first field of this canonical name stands; -1 when there is none."""
+        return self.shape.at.get(name, -1)
 
     def raw(self, name: bytes) -> bytes | None:
         """The value of the first field of this canonical name as received, stripped; None when there is none."""
-        line = self.first.get(name)
-        return None if line is None else value_of(line)
+        index = self.shape.at.get(name, -1)
+        return None if index < 0 else value_of(self.lines[index])
 
     def value(self, name: bytes) -> str | None:
         """The same as text: folds are one space, bytes that are not UTF-8 become surrogate escapes."""
@@ -71,7 +69,7 @@ class Message:
 
     def raw_fields(self, name: bytes) -> list[str]:
         """The value of every field of this canonical name, in order, as received."""
-        pairs = zip(self.names, self.lines, strict=True)
+        pairs = zip(self.shape.names, self.lines, strict=True)
         return [value_of(line).decode("utf-8", "surrogateescape") for at, line in pairs if at == name]
 
     def fields(self, name: bytes) -> list[str]:
@@ -96,14 +94,14 @@ class Message:
     def from_(self) -> NameAddr:
         """From; ParseError when it is absent or malformed."""
         if self._from is None:
-            self._from = self._address(b"from")
+            self._from = _address(self, b"from")
         return self._from
 
     @property
     def to(self) -> NameAddr:
         """To; ParseError when it is absent or malformed."""
         if self._to is None:
-            self._to = self._address(b"to")
+            self._to = _address(self, b"to")
         return self._to
 
     @property
@@ -114,21 +112,10 @@ class Message:
             raise ParseError("Malformed CSeq")
         return int(number), method.strip()
 
-    def _address(self, name: bytes) -> NameAddr:
-        found = self.raw(name)
-        if found is None:
-            raise ParseError(f"Missing {name.decode().capitalize()}")
-        try:
-            return NameAddr.parse(found.decode("utf-8", "surrogateescape"))
-        except ParseError:
-            raise ParseError(f"Malformed {name.decode().capitalize()}") from None
-
     def insert(self, index: int, name: str, value: str) -> None:
         """Put a header field before the one at `index`. ValueError when it would break the message."""
-        line = header_line(name, value)
-        self._first = None
-        self.names.insert(index, canonical(name.encode()))
-        self.lines.insert(index, line)
+        self.lines.insert(index, header_line(name, value))
+        self._edited()
 
     def append(self, name: str, value: str) -> None:
         """Put a header field behind all others."""
@@ -137,21 +124,26 @@ class Message:
     def replace(self, index: int, value: str) -> None:
         """Give the field at `index` another value; its name stays as it is spelt."""
         line = self.lines[index]
-        self._first = None
+        self._from = self._to = None
         self.lines[index] = line[: line.index(b":") + 1] + b" " + value.encode("utf-8", "surrogateescape")
 
     def delete(self, index: int) -> None:
         """Take out the field at `index`."""
-        self._first = None
-        del self.names[index], self.lines[index]
+        del self.lines[index]
+        self._edited()
 
     def remove(self, name: str) -> int:
         """Take out every field of this name, in whatever spelling; how many there were."""
         wanted = canonical(name.encode())
-        found = [index for index, at in enumerate(self.names) if at == wanted]
-        for index in reversed(found):
-            self.delete(index)
-        return len(found)
+        kept = [line for at, line in zip(self.shape.names, self.lines, strict=True) if at != wanted]
+        removed = len(self.lines) - len(kept)
+        self.lines = kept
+        self._edited()
+        return removed
+
+    def _edited(self) -> None:
+        self._from = self._to = None
+        self.shape = shape_of(self.lines)
 
 
 class Request(Message):
@@ -159,8 +151,8 @@ class Request(Message):
 
     __slots__ = ("method", "request_uri", "version_ok")
 
-    def __init__(self, start_line: bytes, names: list[bytes], lines: list[bytes], body: bytes) -> None:
-        Message.__init__(self, start_line, names, lines, body)
+    def __init__(self, start_line: bytes, shape: Shape, lines: list[bytes], body: bytes) -> None:
+        Message.__init__(self, start_line, shape, lines, body)
         try:
             method, uri, version = start_line.split(b" ")
         except ValueError:
@@ -184,8 +176,8 @@ class Response(Message):
 
     __slots__ = ("reason_phrase", "status_code")
 
-    def __init__(self, start_line: bytes, names: list[bytes], lines: list[bytes], body: bytes) -> None:
-        super().__init__(start_line, names, lines, body)
+    def __init__(self, start_line: bytes, shape: Shape, lines: list[bytes], body: bytes) -> None:
+        super().__init__(start_line, shape, lines, body)
         version, _, rest = start_line.partition(b" ")
         code, _, phrase = rest.partition(b" ")
         if not _is_version_2(version):
@@ -225,46 +217,63 @@ def parse(data: bytes) -> Request | Response:
     """
     head, blank, body = data.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
-    if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
-        raise ParseError("Line end other than CRLF in the head", message=_salvage(lines, body))
+    ends = len(lines) - 1
     start_line = lines.pop(0)
+    if head.count(b"\n") != ends or head.count(b"\r") != ends:
+        raise ParseError("Line end other than CRLF in the head", message=_salvage(start_line, lines, body))
     try:
-        names = [NAMES[line[: line.find(b":") + 1]] for line in lines]
+        shape = shape_of(lines)
     except FoldedLine:
         start_line, *lines = _FOLDED_LINES.split(head)
-        names = _names_of(lines, start_line, body)
+        shape = _shape_of_unfolded(start_line, lines, body)
     except ParseError as error:
-        error.message = _salvage([start_line, *lines], body)
+        error.message = _salvage(start_line, lines, body)
         raise
-    if not blank:
-        raise ParseError("No empty line after the header fields", message=Message(start_line, names, lines, body))
     try:
+        if not blank:
+            raise ParseError("No empty line after the header fields")
         kind = Response if start_line[:4].upper() == b"SIP/" else Request
-        return kind(start_line, names, lines, body)
+        return kind(start_line, shape, lines, body)
     except ParseError as error:
-        error.message = Message(start_line, names, lines, body)
+        error.message = Message(start_line, shape, lines, body)
         raise
 
 
-def _names_of(lines: list[bytes], start_line: bytes, body: bytes) -> list[bytes]:
-    """The canonical names of lines whose folds are undone."""
+def _shape_of_unfolded(start_line: bytes, lines: list[bytes], body: bytes) -> Shape:
     try:
-        return [NAMES[line[: line.find(b":") + 1]] for line in lines]
+        return shape_of(lines)
     except (ParseError, FoldedLine) as error:
         reason = error.reason if isinstance(error, ParseError) else "Header field without a name"
-        raise ParseError(reason, message=_salvage([start_line, *lines], body)) from None
+        raise ParseError(reason, message=_salvage(start_line, lines, body)) from None
 
 
-def _salvage(lines: list[bytes], body: bytes) -> Message:
+def _salvage(start_line: bytes, lines: list[bytes], body: bytes) -> Message:
     """What can be read of a broken head, for the answer that is owed: the lines that are header fields by themselves."""
-    readable: list[tuple[bytes, bytes]] = []
-    for line in lines[1:]:
-        try:
-            readable.append((NAMES[line[: line.find(b":") + 1]], line))
-        except (ParseError, FoldedLine):
-            continue
-    kept = [(name, line) for name, line in readable if b"\r" not in line and b"\n" not in line]
-    return Message(lines[0], [name for name, _ in kept], [line for _, line in kept], body)
+    kept = [line for line in lines if _is_readable(line)]
+    return Message(start_line, shape_of(kept), kept, body)
+
+
+def _is_readable(line: bytes) -> bool:
+    try:
+        shape_of([line])
+    except (ParseError, FoldedLine):
+        return False
+    return b"\r" not in line and b"\n" not in line
+
+
+def _address(message: Message, name: bytes) -> NameAddr:
+    index = message.shape.at.get(name)
+    if index is None:
+        raise ParseError(f"Missing {name.decode().capitalize()}")
+    text = message.lines[index].partition(b":")[2].strip().decode("utf-8", "surrogateescape")
+    try:
+        # Without a tag it names somebody, not a dialogue: the same text comes again and again.
+        return NameAddr.parse(text) if ";tag" in text else _known_address(text)
+    except ParseError:
+        raise ParseError(f"Malformed {name.decode().capitalize()}") from None
+
+
+_known_address = lru_cache(maxsize=2048)(NameAddr.parse)
 
 
 def _method(method: bytes) -> str:

@@ -8,9 +8,7 @@ from proxy.sip.address import NameAddr
 from proxy.sip.errors import ParseError
 from proxy.sip.message import Message
 from proxy.sip.names import SINGLE, reason_phrase
-
-_COPIED = frozenset((b"via", b"from", b"to", b"call-id", b"cseq"))
-_COPIED_WITH_ROUTE = _COPIED | {b"record-route"}
+from proxy.sip.shape import shape_of
 
 
 def status_line(status_code: int, reason: str | None = None) -> bytes:
@@ -31,18 +29,20 @@ def response(
     body: bytes = b"",
     with_record_route: bool = False,
 ) -> bytes:
-    """The response to `request`: its Via, From, To, Call-ID and CSeq in their order, then `fields` and the body.
+    """The response to `request`: its Via, From, To, Call-ID and CSeq in the order of the request, then `fields` and the body.
 
     to_tag: put on To unless it has a tag; b"" puts none (100 Trying).
     fields: further header fields, whole lines without their line ends.
     with_record_route: copy Record-Route too, as a response that makes a dialog must (RFC 3261 section 12.1.1).
     """
-    copied = _COPIED_WITH_ROUTE if with_record_route else _COPIED
+    shape, source = request.shape, request.lines
     lines = [status_line]
-    lines += [line for name, line in zip(request.names, request.lines, strict=True) if name in copied]
+    lines += [source[index] for index in shape.copied]
     if to_tag and not _has_tag(request):
-        to = request.first[b"to"]
-        lines[lines.index(to)] = b"%b;tag=%b" % (to.rstrip(b" \t\r\n;"), to_tag)
+        to = lines[1 + shape.to_in_copied]
+        lines[1 + shape.to_in_copied] = b"%b;tag=%b" % (to.rstrip(b" \t\r\n;"), to_tag)
+    if with_record_route:
+        lines += [line for name, line in zip(shape.names, source, strict=True) if name == b"record-route"]
     lines += fields
     lines.append(b"Content-Length: %d\r\n" % len(body))
     lines.append(body)
@@ -51,8 +51,13 @@ def response(
 
 def rejection(broken: Message, status_line: bytes, to_tag: bytes, fields: Iterable[bytes] = ()) -> bytes:
     """The response to a request that breaks the rules: of what may stand once, the first is copied, Via as far as it is there."""
-    kept = [at for at, name in enumerate(broken.names) if name not in SINGLE or broken.names.index(name) == at]
-    once = Message(broken.start_line, [broken.names[at] for at in kept], [broken.lines[at] for at in kept], b"")
+    at = broken.shape.at
+    kept = [
+        line
+        for index, (name, line) in enumerate(zip(broken.shape.names, broken.lines, strict=True))
+        if name not in SINGLE or at[name] == index
+    ]
+    once = Message(broken.start_line, shape_of(kept), kept, b"")
     return response(once, status_line, to_tag, fields)
 
 

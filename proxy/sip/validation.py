@@ -8,13 +8,12 @@ from proxy.sip import uri
 from proxy.sip.errors import ParseError
 from proxy.sip.grammar import split_values
 from proxy.sip.message import Message, Request, value_of
-from proxy.sip.names import SINGLE
 from proxy.sip.via import Address, Via, arrived
 
-_MANDATORY = {b"via": "Via", b"from": "From", b"to": "To", b"call-id": "Call-ID", b"cseq": "CSeq"}
-_CSEQ = re.compile(rb"[^:]*:[ \t\r\n]*([0-9]{1,12})[ \t\r\n]+([^ \t\r\n]+)[ \t\r\n]*")
 _MAX_CSEQ = 2**31  # RFC 3261 section 8.1.1.5
-_PLAIN_URI = re.compile(r"sips?:(?:[A-Za-z0-9\-_.!~*'()&=+$,;]+@)?[A-Za-z0-9.\-]+(?::[0-9]{1,4})?", re.IGNORECASE)
+_PLAIN_URI = re.compile(r"sips?:(?:[A-Za-z0-9\-_.!~*'()&=+$,;]+@)?[A-Za-z0-9.\-]+(?::[0-9]{1,4})?")
+# What nearly every client sends: one value that needs no stamp when it tells the truth.
+_USUAL_VIA = re.compile(rb"[Vv]ia: SIP/2\.0/(?:UDP|TCP) ([0-9.]+)(?::([0-9]{1,5}))?;branch=[A-Za-z0-9\-.!%*_+`'~]+")
 _URI_WITHOUT_SPACE = re.compile(r"[^\s<>\"]+")
 
 # Schemes that a route may see. `tel` is for routes to translate (RFC 3966).
@@ -32,8 +31,8 @@ def check_request(request: Request, source: Address) -> Address:
     _check_common(request, method)
     if not _PLAIN_URI.fullmatch(request.request_uri):
         _check_request_uri(request.request_uri)
-    max_forwards = request.raw(b"max-forwards")
-    if max_forwards is not None and not (max_forwards.isdigit() and int(max_forwards) <= 255):
+    hops = request.shape.at.get(b"max-forwards")
+    if hops is not None and not _is_hop_count(request.lines[hops].partition(b":")[2].strip()):
         raise ParseError("Max-Forwards out of range")
     return _stamp(request, source)
 
@@ -41,41 +40,47 @@ def check_request(request: Request, source: Address) -> Address:
 def check_response(response: Message) -> Via:
     """Hold a response to the rules; its top Via. ParseError when it must be dropped."""
     _check_common(response, None)
-    return Via.parse(response.values_at(response.names.index(b"via"))[0])
+    return Via.parse(response.values_at(response.index(b"via"))[0])
 
 
 def top_via_of(message: Message, source: Address) -> Address | None:
     """Where an answer to a broken request goes, its top Via stamped; None when there is no Via to answer to."""
-    if b"via" not in message.names:
-        return None
     try:
-        return _stamp(message, source)
+        return _stamp(message, source) if message.index(b"via") >= 0 else None
     except ParseError:
         return None
 
 
 def _check_common(message: Message, method: bytes | None) -> None:
-    first = message.first
-    if not first.keys() >= _MANDATORY.keys():
-        missing = [label for name, label in _MANDATORY.items() if name not in first]
-        raise ParseError(f"Missing {', '.join(missing)}")
-    if len(first) != len(message.names):
-        _check_single(message)
-    cseq = _CSEQ.fullmatch(first[b"cseq"])
-    if cseq is None or int(cseq[1]) >= _MAX_CSEQ:
+    shape = message.shape
+    if shape.missing:
+        raise ParseError(f"Missing {shape.missing}")
+    if shape.repeated:
+        _check_repeated(message)
+    number, method_of_cseq = _cseq(message.lines[shape.at[b"cseq"]])
+    if not number.isdigit() or len(number) > 10 or int(number) >= _MAX_CSEQ:
         raise ParseError("Malformed CSeq")
-    if method is not None and cseq[2] != method:
+    if method is not None and method_of_cseq != method:
         raise ParseError("Method of CSeq and Request-Line differ")
     message.from_  # noqa: B018 -- raises when malformed, and is kept for the route
     message.to  # noqa: B018
 
 
-def _check_single(message: Message) -> None:
-    for name in SINGLE:
-        if message.names.count(name) > 1:
-            lengths = set(message.fields(name)) if name == b"content-length" else ()
-            if len(lengths) != 1:
-                raise ParseError(f"More than one {name.decode().title()}")
+def _cseq(line: bytes) -> list[bytes]:
+    words = line.partition(b":")[2].split()
+    if len(words) != 2:
+        raise ParseError("Malformed CSeq")
+    return words
+
+
+def _is_hop_count(value: bytes) -> bool:
+    return value.isdigit() and len(value) < 9 and int(value) <= 255
+
+
+def _check_repeated(message: Message) -> None:
+    for name in message.shape.repeated:
+        if name != b"content-length" or len(set(message.fields(name))) > 1:
+            raise ParseError(f"More than one {name.decode().title()}")
 
 
 def _check_request_uri(text: str) -> None:
@@ -90,10 +95,13 @@ def _check_request_uri(text: str) -> None:
 
 def _stamp(message: Message, source: Address) -> Address:
     """Add received and rport to the first value of the top Via; where its response goes."""
-    line = message.first[b"via"]
-    text = value_of(line).decode("utf-8", "surrogateescape")
+    index = message.shape.at[b"via"]
+    usual = _USUAL_VIA.fullmatch(message.lines[index])
+    if usual is not None and usual[1].decode() == source[0]:
+        return source[0], int(usual[2] or 5060)
+    text = value_of(message.lines[index]).decode("utf-8", "surrogateescape")
     first = split_values(text)[0] if "," in text else text
     value, reply_to = arrived(first, source)
     if value is not first:
-        message.replace(message.names.index(b"via"), value + text[text.index(first) + len(first) :])
+        message.replace(index, value + text[text.index(first) + len(first) :])
     return reply_to

@@ -16,9 +16,6 @@ _VIA = re.compile(
 )
 _RPORT = re.compile(rf";{LWS}rport(?:{LWS}={LWS}[0-9]*)?(?={LWS}(?:;|$))", re.IGNORECASE)
 _RECEIVED = re.compile(rf"{LWS};{LWS}received{LWS}={LWS}[^;\s]*", re.IGNORECASE)
-# What nearly every client sends: one value, a branch, perhaps rport beside it.
-_USUAL = re.compile(rf"SIP/2\.0/[A-Z]+ ([A-Za-z0-9.\-]+)(?::([0-9]{{1,5}}))?(;rport)?;branch={TOKEN}(;rport)?")
-
 MAGIC_COOKIE = "z9hG4bK"  # RFC 3261 section 8.1.1.7
 DEFAULT_PORTS = {"TLS": 5061, "WSS": 443, "WS": 80}  # all others: 5060
 
@@ -95,9 +92,6 @@ def arrived(value: str, source: Address) -> tuple[str, Address]:
     received is added when the source is not what sent-by says, and always beside rport (RFC 3261 section 18.2.1, RFC 3581
     section 4). A received or an rport value that came along is only the sender's claim, and is replaced. ParseError when malformed.
     """
-    usual = _USUAL.fullmatch(value)
-    if usual is not None and usual[1] == source[0] and usual[3] is None and usual[4] is None:
-        return value, (source[0], int(usual[2] or 5060))
     via = Via.parse(value)
     asks_rport = _RPORT.search(value)
     if asks_rport is None and bare(via.host).lower() == source[0] and not _RECEIVED.search(value):

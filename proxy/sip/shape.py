@@ -1,0 +1,59 @@
+"""What follows from the names of the header fields alone, in their order and spelling.
+
+A client sends the same names in the same order again and again, so a shape is worked out once and then only compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from proxy.sip.names import NAMES, SINGLE
+
+MANDATORY = {b"via": "Via", b"from": "From", b"to": "To", b"call-id": "Call-ID", b"cseq": "CSeq"}
+
+_KEPT_AT_MOST = 1024  # shapes remembered; strangers cannot make us remember more
+_LINES_AT_MOST = 64  # of a shape that is remembered
+
+
+class Shape:
+    """The names of one message.
+
+    spelled: as received, colon included. names: canonical. at: the index of the first field of each name.
+    missing: the mandatory fields that are not there (RFC 3261 section 8.1.1), as people write them.
+    repeated: the names that stand more than once though they may not.
+    copied: the indexes of what a response copies, and to_in_copied where among them To is.
+    """
+
+    __slots__ = ("at", "copied", "missing", "names", "repeated", "spelled", "to_in_copied")
+
+    def __init__(self, spelled: tuple[bytes, ...]) -> None:
+        self.spelled = spelled
+        self.names = tuple([NAMES[name] for name in spelled])
+        self.at = {name: index for index, name in reversed(list(enumerate(self.names)))}
+        self.missing = ", ".join(label for name, label in MANDATORY.items() if name not in self.at)
+        self.repeated = tuple(name for name in SINGLE if self.names.count(name) > 1)
+        self.copied = tuple(index for index, name in enumerate(self.names) if name in MANDATORY)
+        self.to_in_copied = self.copied.index(self.at[b"to"]) if b"to" in self.at else -1
+
+
+_starts_with = bytes.startswith
+_shapes: dict[tuple[bytes, ...], Shape] = {}
+_latest: dict[int, Shape] = {}  # by number of lines: what most likely comes next
+
+
+def shape_of(lines: Sequence[bytes]) -> Shape:
+    """The shape of these header lines. FoldedLine when one continues the line before, ParseError when one has no name."""
+    latest = _latest.get(len(lines))
+    if latest is not None and all(map(_starts_with, lines, latest.spelled)):
+        return latest
+    spelled = tuple([line[: line.find(b":") + 1] for line in lines])
+    shape = _shapes.get(spelled)
+    if shape is None:
+        shape = Shape(spelled)
+        if len(lines) <= _LINES_AT_MOST:
+            if len(_shapes) >= _KEPT_AT_MOST:
+                _shapes.clear()
+            _shapes[spelled] = shape
+    if len(lines) <= _LINES_AT_MOST:
+        _latest[len(lines)] = shape
+    return shape
