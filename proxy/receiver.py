@@ -113,7 +113,9 @@ class Receiver:
         request.refuse(status_code)
 
     def _request(self, message: sip.Request, data: bytes, source: Address, transport: Transport) -> None:
-        reply_to = _sendable(check_request(message, source), source)
+        reply_to = check_request(message, source)
+        if reply_to[0] != source[0]:
+            reply_to = _sendable(reply_to, source)
         self.counters.requests += 1
         if message.method == "ACK" and (message.to.tag or "").startswith(self._tag_prefix.decode()):
             self.counters.drops["ack of our own answer"] += 1
@@ -149,7 +151,7 @@ class Receiver:
 
 def _sendable(reply_to: Address, source: Address) -> Address:
     """Where Via says the answer goes, unless that is no place of one peer (a name, a broadcast address): then the source."""
-    return reply_to if reply_to[0] == source[0] or is_unicast(reply_to[0]) else source
+    return reply_to if is_unicast(reply_to[0]) else source
 
 
 def _target(to: str | None) -> SipUri | None:

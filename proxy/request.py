@@ -26,7 +26,7 @@ class Request:
     A route answers it with `reply`, sends it on with `forward`, or lets it go with `drop`. What it does not decide is dropped,
     as in Kamailio.
 
-    received: the datagram or stream message as it came. source: host and port it came from.
+    method: such as "INVITE". received: the datagram or stream message as it came. source: host and port it came from.
     transport: where it arrived; `transport.protocol` is UDP or TCP.
     """
 
@@ -35,7 +35,7 @@ class Request:
     source: Address
     transport: Transport
 
-    __slots__ = ("_decided", "_receiver", "_reply_to", "message", "received", "source", "transport")
+    __slots__ = ("_decided", "_receiver", "_reply_to", "message", "method", "received", "source", "transport")
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class Request:
         receiver: Receiver,
     ) -> None:
         self.message = message
+        self.method = message.method
         self.received = received
         self.source = source
         self.transport = transport
@@ -56,11 +57,6 @@ class Request:
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.request_uri} {self.call_id}>"
-
-    @property
-    def method(self) -> str:
-        """The method, such as "INVITE"."""
-        return self.message.method
 
     @property
     def request_uri(self) -> str:
@@ -140,7 +136,7 @@ class Request:
             body = body.encode("utf-8", "surrogateescape")
         if status_code >= 200:
             self._decided = True
-        if message.method == "ACK":
+        if self.method == "ACK":
             return
         to_tag = receiver.to_tag(message) if status_code > 100 else b""
         with_record_route = 100 < status_code < 300 and b"record-route" in message.shape.at

@@ -10,7 +10,7 @@ from proxy.sip.uri import SipUri
 
 # display-name is a quoted string or tokens; torture message baddn shows that commas and other text come too, as deployed
 # parsers accept. What it may never hold is a quote or a bracket.
-_DISPLAY = rf'(?:{QUOTED}|[^"<>;,]*?)'
+_DISPLAY = rf'(?:{QUOTED}|[^"<>;,]*+)'
 _NAME_ADDR = re.compile(rf"{LWS}({_DISPLAY}){LWS}<([^\s<>]+)>({PARAMS}){LWS};?{LWS}", re.DOTALL)
 # An addr-spec without brackets has no comma, question mark or semicolon: what follows a semicolon is the header's parameter.
 _ADDR_SPEC = re.compile(rf"{LWS}([A-Za-z][A-Za-z0-9+.\-]*:[^\s<>,?;\"]+)({PARAMS}){LWS};?{LWS}", re.DOTALL)
@@ -38,7 +38,8 @@ class NameAddr:
             return cls(display.rstrip(), uri, params)
         match = _NAME_ADDR.fullmatch(text)
         if match is not None:
-            return cls(*match.groups())
+            display, uri, params = match.groups()
+            return cls(display.rstrip(" \t\r\n"), uri, params)
         match = _ADDR_SPEC.fullmatch(text)
         if match is None:
             raise ParseError("Malformed address")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+# Repetitions are possessive where they can be: work stays linear in what strangers send (tests/proxy/sip/test_linear.py).
 TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
-QUOTED = r'"(?:[^"\\]|\\.)*"'
-LWS = r"[ \t\r\n]*"
+QUOTED = r'"(?:[^"\\]|\\.)*+"'
+LWS = r"[ \t\r\n]*+"
 HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*[A-Za-z0-9_.])?)"
 
 # generic-param = token [ EQUAL gen-value ]; a gen-value may be an IPv6 address, bare (received) or in brackets
@@ -14,13 +15,13 @@ PARAM = rf"{LWS};{LWS}{TOKEN}(?:{LWS}={LWS}(?:{QUOTED}|\[[0-9A-Fa-f:.]+\]|[0-9A-
 PARAMS = rf"(?:{PARAM})*"
 
 _PARAM = re.compile(rf";{LWS}({TOKEN})(?:{LWS}={LWS}({QUOTED}|[^\s;,]+))?", re.DOTALL)
-_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
-_COMMA_OR_QUOTED = re.compile(rf"{QUOTED}|<[^>]*>|(,)", re.DOTALL)
+# A quote or bracket that nobody closes hides everything behind it.
+_COMMA_OR_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|<[^>]*+(?:>|\Z)|(,)', re.DOTALL)
 
 
 def unfold(value: str) -> str:
     """The value on one line: a fold is one space (RFC 3261 section 7.3.1)."""
-    return _FOLD.sub(" ", value) if "\r\n" in value else value
+    return " ".join([line.strip(" \t") for line in value.split("\r\n")]) if "\r\n" in value else value
 
 
 def parse_params(text: str) -> dict[str, str | None]:

@@ -87,8 +87,8 @@ class Message:
     @property
     def call_id(self) -> str:
         """Call-ID; "" when it is absent."""
-        found = self.raw(b"call-id")
-        return "" if found is None else found.decode("utf-8", "surrogateescape")
+        index = self.shape.at.get(b"call-id")
+        return "" if index is None else self.lines[index].partition(b":")[2].strip().decode("utf-8", "surrogateescape")
 
     @property
     def from_(self) -> NameAddr:
@@ -152,7 +152,9 @@ class Request(Message):
     __slots__ = ("method", "request_uri", "version_ok")
 
     def __init__(self, start_line: bytes, shape: Shape, lines: list[bytes], body: bytes) -> None:
-        Message.__init__(self, start_line, shape, lines, body)
+        # What Message.__init__ does; the call alone costs a fiftieth of a request.
+        self.start_line, self.shape, self.lines, self.body = start_line, shape, lines, body
+        self._from = self._to = None
         try:
             method, uri, version = start_line.split(b" ")
         except ValueError:
@@ -232,8 +234,8 @@ def parse(data: bytes) -> Request | Response:
     try:
         if not blank:
             raise ParseError("No empty line after the header fields")
-        kind = Response if start_line[:4].upper() == b"SIP/" else Request
-        return kind(start_line, shape, lines, body)
+        is_response = start_line[:1] in b"Ss" and start_line[:4].upper() == b"SIP/"
+        return (Response if is_response else Request)(start_line, shape, lines, body)
     except ParseError as error:
         error.message = Message(start_line, shape, lines, body)
         raise

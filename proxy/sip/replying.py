@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from proxy.sip.address import NameAddr
 from proxy.sip.errors import ParseError
 from proxy.sip.message import Message
 from proxy.sip.names import SINGLE, reason_phrase
@@ -44,7 +43,7 @@ def response(
     if with_record_route:
         lines += [line for name, line in zip(shape.names, source, strict=True) if name == b"record-route"]
     lines += fields
-    lines.append(b"Content-Length: %d\r\n" % len(body))
+    lines.append(b"Content-Length: %d\r\n" % len(body) if body else b"Content-Length: 0\r\n")
     lines.append(body)
     return b"\r\n".join(lines)
 
@@ -63,7 +62,7 @@ def rejection(broken: Message, status_line: bytes, to_tag: bytes, fields: Iterab
 
 def _has_tag(request: Message) -> bool:
     try:
-        to: NameAddr = request.to
+        to = request.to
     except ParseError:
         return True  # malformed: it goes back as it came
-    return to.tag is not None
+    return bool(to.params) and to.tag is not None

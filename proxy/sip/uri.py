@@ -13,8 +13,7 @@ _USER = r"[A-Za-z0-9\-_.!~*'()%&=+$,;?/]+"  # unreserved, escaped and user-unres
 _PASSWORD = r"[A-Za-z0-9\-_.!~*'()%&=+$,]*"
 _PARAM_CHARS = r"[A-Za-z0-9\-_.!~*'()%\[\]/:&+$=]"
 SIP_URI = re.compile(
-    rf"(sips?):(?:({_USER})(?::({_PASSWORD}))?@)?({HOST})(?::([0-9]{{1,5}}))?((?:;{_PARAM_CHARS}+)*)(?:\?([^\s<>?\"]*))?",
-    re.IGNORECASE,
+    rf"([Ss][Ii][Pp][Ss]?):(?:({_USER})(?::({_PASSWORD}))?@)?({HOST})(?::([0-9]{{1,5}}))?((?:;{_PARAM_CHARS}+)*)(?:\?([^\s<>?\"]*))?"
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")

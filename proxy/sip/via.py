@@ -15,7 +15,7 @@ _VIA = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _RPORT = re.compile(rf";{LWS}rport(?:{LWS}={LWS}[0-9]*)?(?={LWS}(?:;|$))", re.IGNORECASE)
-_RECEIVED = re.compile(rf"{LWS};{LWS}received{LWS}={LWS}[^;\s]*", re.IGNORECASE)
+_RECEIVED = re.compile(rf";{LWS}received{LWS}={LWS}[^;\s]*", re.IGNORECASE)
 MAGIC_COOKIE = "z9hG4bK"  # RFC 3261 section 8.1.1.7
 DEFAULT_PORTS = {"TLS": 5061, "WSS": 443, "WS": 80}  # all others: 5060
 
