@@ -40,6 +40,7 @@ class Receiver:
     def receive(self, data: bytes, source: Address, transport: Transport) -> None:
         """Take one datagram, or one message of a stream."""
         self.counters.received += 1
+        message = None
         try:
             message = parse_message(data)
             if isinstance(message, sip.Request):
@@ -48,6 +49,7 @@ class Receiver:
                 self._response(message)
         except ParseError as error:
             if data.strip(b"\r\n\0"):
+                error.message = error.message or message
                 self.receive_broken(error, source, transport)
             else:
                 self.counters.drops["keep-alive"] += 1

@@ -218,6 +218,8 @@ def parse(data: bytes) -> Request | Response:
     Raises ParseError, and nothing else; where the header fields could be read it carries them, for an answer.
     """
     head, blank, body = data.partition(b"\r\n\r\n")
+    if not blank:
+        head = head.removesuffix(b"\r\n")
     lines = head.split(b"\r\n")
     ends = len(lines) - 1
     start_line = lines.pop(0)
@@ -289,4 +291,4 @@ def _is_version_2(version: bytes) -> bool:
     match = _VERSION.fullmatch(version)
     if match is None:
         raise ParseError("Malformed SIP-Version")
-    return (int(match[1]), int(match[2])) == (2, 0) and len(version) == 7
+    return (match[1], match[2]) == (b"2", b"0")

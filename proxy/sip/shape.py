@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proxy.sip.names import NAMES, SINGLE
+from proxy.sip.names import NAMES, SINGLE, FoldedLine
 
 MANDATORY = {b"via": "Via", b"from": "From", b"to": "To", b"call-id": "Call-ID", b"cseq": "CSeq"}
 
@@ -49,6 +49,8 @@ def shape_of(lines: Sequence[bytes]) -> Shape:
     spelled = tuple([line[: line.find(b":") + 1] for line in lines])
     shape = _shapes.get(spelled)
     if shape is None:
+        if any(line[:1] in (b" ", b"\t") for line in lines):
+            raise FoldedLine
         shape = Shape(spelled)
         if len(lines) <= _LINES_AT_MOST:
             if len(_shapes) >= _KEPT_AT_MOST:

@@ -44,11 +44,14 @@ def check_response(response: Message) -> Via:
 
 
 def top_via_of(message: Message, source: Address) -> Address | None:
-    """Where an answer to a broken request goes, its top Via stamped; None when there is no Via to answer to."""
+    """Where an answer to a broken request goes, its top Via stamped; None when there is no Via to answer to.
+
+    A Via that cannot be read is no reason for silence: the answer goes back to where the request came from.
+    """
     try:
         return _stamp(message, source) if message.index(b"via") >= 0 else None
     except ParseError:
-        return None
+        return source
 
 
 def _check_common(message: Message, method: bytes | None) -> None:
