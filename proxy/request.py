@@ -128,7 +128,8 @@ class Request:
         Raises RequestError when a final answer was sent already, or the request was forwarded; ValueError for a status code
         outside 100 to 699 or a line end in the reason or a header field.
         """
-        self._must_be_open()
+        if self._decided:
+            self._must_be_open()
         line = _OK if status_code == 200 and reason in (None, "OK") else status_line(status_code, reason)
         receiver, message = self._receiver, self.message
         fields = (*receiver.reply_fields, *_lines(headers)) if headers else receiver.reply_fields

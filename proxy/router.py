@@ -43,8 +43,9 @@ class Router:
                 callback.function(request)
             except Exception:  # the fence around a user's callback
                 self._failed(callback, request)
-            if perf_counter() - started > SLOW:
-                warn_slow(callback, perf_counter() - started)
+            seconds = perf_counter() - started
+            if seconds > SLOW:
+                warn_slow(callback, seconds)
             if not request.is_decided:
                 self._undecided(callback, request)
             current_request.reset(token)

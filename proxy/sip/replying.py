@@ -34,17 +34,14 @@ def response(
     fields: further header fields, whole lines without their line ends.
     with_record_route: copy Record-Route too, as a response that makes a dialog must (RFC 3261 section 12.1.1).
     """
-    shape, source = request.shape, request.lines
-    lines = [status_line]
-    lines += [source[index] for index in shape.copied]
+    shape = request.shape
+    length = b"Content-Length: %d\r\n" % len(body) if body else b"Content-Length: 0\r\n"
+    lines = [status_line, *shape.copied(request.lines), *fields, length, body]
     if to_tag and not _has_tag(request):
-        to = lines[1 + shape.to_in_copied]
-        lines[1 + shape.to_in_copied] = b"%b;tag=%b" % (to.rstrip(b" \t\r\n;"), to_tag)
+        at = 1 + shape.to_in_copied
+        lines[at] = b"%b;tag=%b" % (lines[at].rstrip(b" \t\r\n;"), to_tag)
     if with_record_route:
-        lines += [line for name, line in zip(shape.names, source, strict=True) if name == b"record-route"]
-    lines += fields
-    lines.append(b"Content-Length: %d\r\n" % len(body) if body else b"Content-Length: 0\r\n")
-    lines.append(body)
+        lines[-2:-2] = [line for name, line in zip(shape.names, request.lines, strict=True) if name == b"record-route"]
     return b"\r\n".join(lines)
 
 

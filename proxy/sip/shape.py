@@ -5,7 +5,8 @@ A client sends the same names in the same order again and again, so a shape is w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 
 from proxy.sip.names import NAMES, SINGLE, FoldedLine
 
@@ -21,7 +22,7 @@ class Shape:
     spelled: as received, colon included. names: canonical. at: the index of the first field of each name.
     missing: the mandatory fields that are not there (RFC 3261 section 8.1.1), as people write them.
     repeated: the names that stand more than once though they may not.
-    copied: the indexes of what a response copies, and to_in_copied where among them To is.
+    copied: takes from the lines those that a response copies; to_in_copied: where among them To is.
     """
 
     __slots__ = ("at", "copied", "missing", "names", "repeated", "spelled", "to_in_copied")
@@ -32,8 +33,15 @@ class Shape:
         self.at = {name: index for index, name in reversed(list(enumerate(self.names)))}
         self.missing = ", ".join(label for name, label in MANDATORY.items() if name not in self.at)
         self.repeated = tuple(name for name in SINGLE if self.names.count(name) > 1)
-        self.copied = tuple(index for index, name in enumerate(self.names) if name in MANDATORY)
-        self.to_in_copied = self.copied.index(self.at[b"to"]) if b"to" in self.at else -1
+        copied = [index for index, name in enumerate(self.names) if name in MANDATORY]
+        self.copied = _taker(copied)
+        self.to_in_copied = copied.index(self.at[b"to"]) if b"to" in self.at else -1
+
+
+def _taker(indexes: list[int]) -> Callable[[Sequence[bytes]], tuple[bytes, ...]]:
+    if len(indexes) > 1:
+        return itemgetter(*indexes)
+    return lambda lines: tuple([lines[index] for index in indexes])
 
 
 _starts_with = bytes.startswith

@@ -97,17 +97,17 @@ class UdpListener(Endpoint):
     def _flush(self) -> None:
         outgoing, sendto = self._outgoing, self._socket.sendto
         while outgoing:
-            data, to = outgoing[0]
+            data, to = outgoing.popleft()
             try:
                 sendto(data, to)
             except BlockingIOError:
+                outgoing.appendleft((data, to))
                 if not self._is_full:
                     self._is_full = True
                     self._loop.add_writer(self._socket, self._flush)
                 return
             except OSError as error:
                 self._failed(error, to)
-            outgoing.popleft()
         if self._is_full:
             self._is_full = False
             self._loop.remove_writer(self._socket)
