@@ -11,6 +11,7 @@ from mqueue import MqueueError
 from proxy import log
 from proxy.config import DEFAULT_LISTEN, Config, Listen, parse_alias
 from proxy.errors import ConfigError, ScriptError
+from proxy.load.command import load
 from proxy.version import VERSION
 
 _EXIT_CANNOT_START = 1
@@ -104,6 +105,9 @@ def check(script: Path, listen: tuple[str, ...]) -> None:
     from proxy import plan
 
     sys.exit(plan.check(script, listen))
+
+
+main.add_command(load)
 
 
 def _cannot_start(error: Exception) -> None:
