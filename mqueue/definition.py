@@ -63,7 +63,7 @@ class DbModeNumbers(Enum):
 class Definition:
     """A queue: its name, the most items it holds (0: no limit), its dbmode and addmode.
 
-    Raises DefinitionError for an empty name or a negative size.
+    Raises DefinitionError for an empty name, a negative size, a number that is no mode.
     """
 
     name: str
@@ -74,8 +74,13 @@ class Definition:
     def __post_init__(self) -> None:
         if not self.name:
             raise DefinitionError("mqueue name not defined: add name=NAME")
-        if self.size < 0:
-            raise DefinitionError(f"queue {self.name!r}: size={self.size} is not a number of items >= 0")
+        if not isinstance(self.size, int) or self.size < 0:
+            raise DefinitionError(f"queue {self.name!r}: size={self.size!r} is not a number of items >= 0")
+        try:  # plain numbers are taken, and become members
+            object.__setattr__(self, "dbmode", DbMode(self.dbmode))
+            object.__setattr__(self, "addmode", AddMode(self.addmode))
+        except ValueError as error:
+            raise DefinitionError(f"queue {self.name!r}: {error}") from None
 
     def __str__(self) -> str:
         parts = [f"name={self.name}"]
@@ -92,19 +97,20 @@ class Definition:
         """The definition written in `text`; DefinitionError names what is wrong and quotes `text`."""
         values: dict[str, Any] = {}
         for part in filter(None, (piece.strip() for piece in text.split(";"))):
-            attribute, equals, raw = (piece.strip() for piece in part.partition("="))
+            attribute, _, raw = (piece.strip() for piece in part.partition("="))
             attribute = attribute.lower()
             if attribute not in _READERS:
                 raise DefinitionError(f"unknown param: {attribute} in {text!r}; known are {', '.join(_READERS)}")
             if attribute in values:
                 raise DefinitionError(f"{attribute} is given twice in {text!r}")
-            values[attribute] = _read(attribute, raw.strip("\"'"), text, numbers) if equals else ""
+            values[attribute] = read_attribute(attribute, raw.strip("\"'"), text, numbers)
         if not values.get("name"):
             raise DefinitionError(f"mqueue name not defined in {text!r}: add name=NAME")
         return cls(**values)
 
 
-def _read(attribute: str, raw: str, text: str, numbers: DbModeNumbers) -> object:
+def read_attribute(attribute: str, raw: str, text: str, numbers: DbModeNumbers = DbModeNumbers.DOCUMENTED) -> Any:
+    """The value of one attribute; DefinitionError quotes `text`, where it was written."""
     reader, allowed = _READERS[attribute]
     try:
         return reader(raw, numbers)
@@ -112,19 +118,19 @@ def _read(attribute: str, raw: str, text: str, numbers: DbModeNumbers) -> object
         raise DefinitionError(f"{attribute}={raw} in {text!r}: allowed is {allowed}") from None
 
 
-def _size(raw: str, _: DbModeNumbers) -> int:
-    if not (raw.isascii() and raw.isdigit()):
+def _dbmode(raw: str, numbers: DbModeNumbers) -> DbMode:
+    return numbers.read(_number(raw)) if raw.isdigit() else DbMode[raw.upper()]
+
+
+def _number(raw: str) -> int:
+    if not (raw.isascii() and raw.isdigit()):  # int() takes "+1", "1_0" and "١" too
         raise ValueError(raw)
     return int(raw)
 
 
-def _dbmode(raw: str, numbers: DbModeNumbers) -> DbMode:
-    return numbers.read(int(raw)) if raw.isdigit() else DbMode[raw.upper()]
-
-
 _READERS: dict[str, tuple[Callable[[str, DbModeNumbers], object], str]] = {
     "name": (lambda raw, _: raw, "any name"),
-    "size": (_size, "a number of items >= 0 (0: no limit)"),
+    "size": (lambda raw, _: _number(raw), "a number of items >= 0 (0: no limit)"),
     "dbmode": (_dbmode, "0 to 3, or none, both, save, load"),
-    "addmode": (lambda raw, _: AddMode(int(raw)), "0 (append), 1 (unique, keep the oldest) or 2 (unique, keep the newest)"),
+    "addmode": (lambda raw, _: AddMode(_number(raw)), "0 (append), 1 (unique, keep the oldest) or 2 (unique, keep the newest)"),
 }

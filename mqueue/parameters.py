@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mqueue.definition import AddMode, DbModeNumbers, Definition
+from mqueue.definition import AddMode, DbModeNumbers, Definition, read_attribute
 from mqueue.errors import DefinitionError
 from mqueue.registry import Registry
 
@@ -55,11 +55,11 @@ def _mqueue_name(to: Parameters, value: str) -> None:
 
 
 def _mqueue_size(to: Parameters, value: str) -> None:
-    to.default_size = Definition.parse(f"name=default;size={value}").size
+    to.default_size = read_attribute("size", value.strip(), f"mqueue_size={value}")
 
 
 def _mqueue_addmode(to: Parameters, value: str) -> None:
-    to.default_addmode = Definition.parse(f"name=default;addmode={value}").addmode
+    to.default_addmode = read_attribute("addmode", value.strip(), f"mqueue_addmode={value}")
 
 
 def _db_url(to: Parameters, value: str) -> None:

@@ -1,14 +1,14 @@
 """The queues by name, and Kamailio's calls on them.
 
 `mq_add`, `mq_fetch`, `mq_size` and `mq_pv_free` return what they return in a KEMI script. The item that `mq_fetch` took is
-readable through `mqk` and `mqv` until the next fetch of that queue, by the task that fetched it and by nobody else.
+readable through `mqk` and `mqv` until the next fetch of that queue, by the task that fetched it, by tasks that it starts later, and
+by nobody else.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
+from collections.abc import Iterator
 
 from mqueue.definition import Definition
 from mqueue.engines.base import Engine, Item
@@ -16,9 +16,6 @@ from mqueue.errors import DefinitionError
 from mqueue.queue import Queue
 
 log = logging.getLogger("mqueue")
-
-# Replaced at every fetch, never changed in place: a task inherits what its parent had fetched, and each goes its own way.
-_fetched: ContextVar[Mapping[Queue, Item]] = ContextVar("fetched items", default={})  # noqa: B039
 
 
 class Registry:
@@ -72,17 +69,14 @@ class Registry:
             log.error("mq_fetch: %s", self._unknown(name))
             return -1
         item = queue.fetch()
-        if item is None:
-            self._forget(queue)
-            return -2
-        _fetched.set({**_fetched.get(), queue: item})
-        return 1
+        queue.fetched_item.set(item)
+        return -2 if item is None else 1
 
     def mq_pv_free(self, name: str) -> int:
         """Let go of the fetched item: always 1."""
         queue = self._queues.get(name)
         if queue is not None:
-            self._forget(queue)
+            queue.fetched_item.set(None)
         return 1
 
     def mq_size(self, name: str) -> int:
@@ -96,7 +90,7 @@ class Registry:
     def fetched(self, name: str) -> Item | None:
         """The item that this task fetched last from the queue; None when there is none."""
         queue = self._queues.get(name)
-        return None if queue is None else _fetched.get().get(queue)
+        return None if queue is None else queue.fetched_item.get()
 
     def mqk(self, name: str) -> str | None:
         """The key of the fetched item, `$mqk(name)`; None when nothing is fetched."""
@@ -107,11 +101,6 @@ class Registry:
         """The value of the fetched item, `$mqv(name)`; None when nothing is fetched."""
         item = self.fetched(name)
         return item.value if item else None
-
-    def _forget(self, queue: Queue) -> None:
-        kept = _fetched.get()
-        if queue in kept:
-            _fetched.set({other: item for other, item in kept.items() if other is not queue})
 
     def _unknown(self, name: str) -> str:
         return f"no queue {name!r}; defined are {', '.join(self._queues) or 'none'}"

@@ -48,7 +48,7 @@ class QueueTable:
         found = await connection.run_sync(self._columns)
         if found is None:
             await connection.execute(CreateTable(self._table))
-        elif missing := [column for column in COLUMNS if column not in found]:
+        elif missing := [column for column in COLUMNS if column not in self._as_compared(found)]:
             raise PersistenceError(
                 f"queue {self.name!r}: table {self.name!r} of {self._database.url} has the columns {', '.join(found)} and lacks "
                 f"{', '.join(missing)}; rename the table or the queue"
@@ -118,6 +118,9 @@ class QueueTable:
             return [column["name"] for column in inspect(connection).get_columns(self.name)]
         except NoSuchTableError:
             return None
+
+    def _as_compared(self, columns: list[str]) -> list[str]:
+        return columns if self._dialect == "postgresql" else [column.lower() for column in columns]
 
     def _among(self, rows: Rows) -> ColumnElement[bool]:
         upto = self._table.c.id <= rows.upto
