@@ -26,6 +26,8 @@ class _RouteDeclarations:
         what takes long belongs on a queue.
         """
         where = Where.caller()
+        if methods and callable(methods[0]):  # @route.request: what stands below never gets to `declare`
+            _declare_route(methods, methods[0], where)
 
         def declare(function: _Route) -> _Route:
             _declare_route(methods, function, where)
@@ -44,6 +46,8 @@ def timer(interval: float, name: str | None = None) -> Callable[[_Timer], _Timer
     the loop of the proxy; a plain one in a thread of its own, where it cannot stop SIP.
     """
     where = Where.caller()
+    if callable(interval):  # @timer: what stands below never gets to `declare`
+        current().problem(where, f"timer {getattr(interval, '__name__', interval)}: write @timer(interval=SECONDS) with brackets")
 
     def declare(function: _Timer) -> _Timer:
         title = name or str(getattr(function, "__name__", "timer"))

@@ -18,6 +18,7 @@ Send = Callable[[Transport, Address], None]
 Failed = Callable[[str], None]
 
 _NAMES_KEPT = 1000  # host names whose addresses are remembered
+_LOOK_UPS = 1000  # names that are looked up at one time
 _NAME_TTL = 30.0  # seconds; the resolver of the system does not tell the real one
 
 
@@ -34,7 +35,7 @@ class Outbound:
         """True when a URI with this host (lower case, no brackets) and port names this proxy, as Kamailio's uri==myself."""
         if (host, port) in self._aliases or (host, None) in self._aliases:
             return True
-        return is_numeric(host) and any(transport.is_here(host, port or default_port(transport.protocol)) for transport in self._transports)
+        return any(transport.is_here(host, port or default_port(transport.protocol)) for transport in self._transports)
 
     def is_ours(self, via: Via) -> bool:
         """True when this proxy wrote the Via."""
@@ -58,6 +59,9 @@ class Outbound:
         known = self._resolved.get(host)
         if known is not None and known[0] > monotonic():
             self._deliver_to(protocol, known[1], port, send, failed, via)
+            return
+        if len(self._tasks) >= _LOOK_UPS:
+            failed("too many names are being looked up")
             return
         task = asyncio.ensure_future(self._look_up(protocol, host, port, send, failed, via))
         self._tasks.add(task)

@@ -142,7 +142,7 @@ _PLAIN: Mapping[str, Get] = {
     "tn": lambda request: _display(request.to),
     "tt": lambda request: request.to.tag,
     "ci": lambda request: request.call_id or None,
-    "cs": lambda request: (_raw(request, b"cseq") or "").partition(" ")[0] or None,
+    "cs": lambda request: next(iter((_raw(request, b"cseq") or "").split()), None),
     "si": lambda request: request.source[0],
     "sp": lambda request: request.source[1],
     "Ri": lambda request: request.transport.local[0],

@@ -52,10 +52,10 @@ def _add_timer(timers: dict[str, _Named], parameter: RtimerParameter) -> None:
         raise _WrongParameter(f"timer {name!r} is defined twice")
     raw = values.get("interval", _DEFAULT_INTERVAL)
     digits, micro = (raw[:-1], True) if raw[-1:] in ("u", "U") else (raw, False)
-    if not digits.isdigit() or not int(digits):
+    if not (digits.isascii() and digits.isdigit()) or not int(digits):
         raise _WrongParameter(f"interval={raw}: allowed is seconds > 0, or microseconds with a trailing u")
     mode = values.get("mode", "0")
-    if not mode.isdigit():
+    if not (mode.isascii() and mode.isdigit()):
         raise _WrongParameter(f"mode={mode}: allowed is 0 (the shared timer) or a number of timer processes")
     # Kamailio runs a timer in microseconds in a process of its own, whatever mode says.
     timers[name] = _Named(name, int(digits) / 1e6, int(mode) or 1) if micro else _Named(name, float(digits), int(mode))

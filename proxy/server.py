@@ -76,9 +76,9 @@ class Server:
     async def run(self) -> None:
         """Start, serve until SIGTERM or SIGINT, stop. A second signal ends the process at once. SIGHUP reads the route file again."""
         loop = asyncio.get_running_loop()
-        await self.start()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT):  # before the database is read: what is read must be saved
             loop.add_signal_handler(number, self._asked_to_stop, number)
+        await self.start()
         loop.add_signal_handler(signal.SIGHUP, lambda: self._chores.append(asyncio.ensure_future(self.reload())))
         await self._stop_asked.wait()
         await self.stop()
@@ -115,8 +115,8 @@ class Server:
                     "queue %s is gone from the route file: it stays, with its %d items, until a restart", name, mqueue.mq_size(name)
                 )
             self.script = self._router.script = script
-            old, self._timers = self._timers, Timers(script.timers, self.counters)
-            await old.stop(self.config.stop_timeout)
+            await self._timers.stop(self.config.stop_timeout)
+            self._timers = Timers(script.timers, self.counters)
             self._timers.start()
             log.info("reloaded %s", self.config.script)
             return True

@@ -20,6 +20,7 @@ from proxy.script import TimerCallback
 log = logging.getLogger("mqproxy.timer")
 
 _LOOP_RESOLUTION = 0.002  # seconds; event loops count in milliseconds, what is shorter is slept in a thread
+_CANCEL_TIMEOUT = 1.0  # seconds that a callback gets to end once it is cancelled; it may refuse
 
 
 class Schedule:
@@ -96,7 +97,7 @@ class _AsyncTimer(_Timer):
             if not done:
                 self.late(timeout)
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.wait((self._task,), timeout=_CANCEL_TIMEOUT)
 
     async def _loop(self) -> None:
         while not self._stopping:
@@ -104,6 +105,10 @@ class _AsyncTimer(_Timer):
             self._running = True
             try:
                 await timed(self.callback.function(*self._arguments), self._held)
+            except asyncio.CancelledError:
+                if self._task.cancelling():
+                    raise
+                self.failed()  # what the callback waited for was cancelled, not the timer
             except Exception:  # the fence around a user's callback
                 self.failed()
             self._running = False

@@ -54,6 +54,8 @@ class NameAddr:
     @property
     def tag(self) -> str | None:
         """The tag parameter, None when absent."""
+        if '"' in self.params:  # what looks like a tag may stand in quotes
+            return self.param("tag")
         match = _TAG.search(self.params) if self.params else None
         return match.group(1) if match else None
 

@@ -29,7 +29,7 @@ class Transport(Protocol):
         """``host:port`` of this transport as a peer at address `to` sees it, for a Via."""
 
     def is_here(self, host: str, port: int) -> bool:
-        """True when a message sent to `host` (numeric) and `port` would arrive here."""
+        """True when `host` (lower case, no brackets) and `port` are this transport's own, bound or advertised."""
 
 
 Receive = Callable[[bytes, Address, Transport], None]  # message, source, where it arrived
@@ -42,6 +42,7 @@ class Endpoint:
     def __init__(self, local: Address, advertised: Address | None) -> None:
         self.local = local
         self._advertised = advertised
+        self._own = {(host.lower(), port) for host, port in filter(None, (local, advertised))}
         self._wildcard = ipaddress.ip_address(local[0].partition("%")[0]).is_unspecified
 
     def sent_by(self, to: str) -> str:
@@ -53,9 +54,7 @@ class Endpoint:
 
     def is_here(self, host: str, port: int) -> bool:
         """See Transport."""
-        if (host, port) in (self.local, self._advertised):
-            return True
-        return self._wildcard and port == self.local[1] and is_local(host)
+        return (host, port) in self._own or (self._wildcard and port == self.local[1] and is_numeric(host) and is_local(host))
 
 
 def bound_socket(kind: socket.SocketKind, address: Address) -> socket.socket:

@@ -21,6 +21,8 @@ _WRITE_LIMIT = 1 << 20  # octets that may wait for a peer that does not read
 _WAITING_LIMIT = 100  # messages that may wait for a connection to come up
 _CONNECT_TIMEOUT = 5.0  # seconds
 
+_ids = count(1)  # of all listeners together: a connection is found by its id alone
+
 
 class StreamListener(Endpoint):
     """A TCP address that connections come to, and that sends by connecting where no connection is open."""
@@ -40,7 +42,6 @@ class StreamListener(Endpoint):
         self.connections: dict[str, StreamConnection] = {}
         self._by_peer: dict[Address, StreamConnection] = {}
         self._connecting: dict[Address, tuple[asyncio.Task[None], list[bytes]]] = {}
-        self._ids = count(1)
         self._server: asyncio.Server | None = None
 
     async def start_receiving(self) -> None:
@@ -64,7 +65,7 @@ class StreamListener(Endpoint):
         """Enter a new connection; its id, or None when there are too many."""
         if len(self.connections) >= _MOST_CONNECTIONS:
             return None
-        connection_id = f"{self.local[1]:x}.{next(self._ids):x}"
+        connection_id = f"{self.local[1]:x}.{next(_ids):x}"
         self.connections[connection_id] = self._by_peer[connection.peer] = connection
         return connection_id
 
@@ -135,7 +136,7 @@ class StreamConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio calls this when the connection is up."""
         self._transport = cast(asyncio.Transport, transport)
-        self.peer = transport.get_extra_info("peername", ("", 0))[:2]
+        self.peer = (transport.get_extra_info("peername") or ("", 0))[:2]  # None when the peer is gone already
         connection_id = self._listener.admit(self)
         if connection_id is None:
             self._listener.counters.drops["too many tcp connections"] += 1
