@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import mqueue
+from mqueue.db_url import DbUrl
 from proxy import rtimer
 from proxy.errors import ScriptError
 from proxy.inspection import inspect_source
@@ -67,12 +68,19 @@ def _check(script: Script, source: str, module: ModuleType) -> None:
     script.problems += inspect_source(source, script.file, vars(module), queues)
     if not script.routes and not script.default_route:
         script.problem(Where(script.file, 0), "no route: put @route.request(...) above a function that takes a Request")
+    _check_database(script)
+
+
+def _check_database(script: Script) -> None:
     needs_db = [definition.name for definition in script.mqueue.definitions.values() if definition.dbmode]
-    if needs_db and not script.mqueue.db_url:
-        script.problem(
-            Where(script.file, 0),
-            f'queue {needs_db[0]} has a dbmode but there is no db_url: modparam("mqueue", "db_url", "sqlite:///FILE")',
-        )
+    if script.mqueue.db_url is not None:
+        try:
+            DbUrl.parse(script.mqueue.db_url)
+        except mqueue.PersistenceError as error:
+            script.problem(script.db_url_at or Where(script.file, 0), str(error))
+    elif needs_db:
+        remedy = 'add modparam("mqueue", "db_url", "sqlite:///FILE")'
+        script.problem(Where(script.file, 0), f"queue {needs_db[0]} has a dbmode but there is no db_url: {remedy}")
 
 
 def _raised_at(error: BaseException, path: Path) -> Where:

@@ -25,7 +25,7 @@ class Where:
     line: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" if self.line else self.file
 
     @classmethod
     def caller(cls, depth: int = 1) -> Where:
@@ -101,9 +101,10 @@ class Script:
         """Note a problem; loading goes on, so that all are shown at once."""
         self.problems.append(Problem(where, message))
 
-    def route_of(self, method: str) -> RouteCallback | None:
-        """The callback for a method, None when no route takes it."""
-        return self.routes.get(method, self.default_route)
+    def all_routes(self) -> list[RouteCallback]:
+        """Every route once, in the order of the file, the one for every other method last."""
+        named = list(dict.fromkeys(self.routes.values()))
+        return [*named, self.default_route] if self.default_route else named
 
 
 _current = Script()

@@ -22,7 +22,7 @@ def parse_message(data: bytes) -> Request | Response:
     """The message in a datagram, or cut from a stream: octets behind Content-Length are ignored, too few are a ParseError."""
     message = parse(data if data[:1] != b"\r" else data.lstrip(b"\r\n"))
     index = message.shape.at.get(b"content-length")
-    if index is not None:
+    if index is not None and message.parts is None:
         value = message.lines[index].partition(b":")[2].strip()
         if not value.isdigit() or len(value) > _LENGTH_DIGITS:
             raise ParseError("Malformed Content-Length", message=message)
@@ -85,7 +85,9 @@ class StreamFramer:
 
     def _skip_keep_alives(self) -> None:
         """Take the line ends before a start line; two in a row are a ping (RFC 5626 section 4.4.1)."""
-        blank = len(_BLANK.match(self._buffer)[0])  # type: ignore[index] -- it matches the empty string
+        found = _BLANK.match(self._buffer)
+        assert found is not None  # it matches the empty string too
+        blank = found.end()
         if blank == len(self._buffer):
             blank -= blank % 4  # the rest of a ping may be on its way
         if blank:

@@ -16,8 +16,10 @@ from proxy.sip.errors import ParseError
 from proxy.sip.grammar import split_values, unfold
 from proxy.sip.names import METHODS, TOKEN, FoldedLine, canonical
 from proxy.sip.shape import Shape, shape_of
+from proxy.sip.usual import Parts, note, usual_for
 
 _FOLDED_LINES = re.compile(rb"\r\n(?![ \t])")
+_LINE_END = re.compile(r"\r(?!\n[ \t])|(?<!\r)\n")
 _VERSION = re.compile(rb"SIP/([0-9]+)\.([0-9]+)", re.IGNORECASE)
 
 _Parsed = TypeVar("_Parsed", bound="Message")
@@ -30,15 +32,17 @@ class Message:
     lines: the header fields as received, without the line end, folds inside. Edit them through the methods.
     shape: their canonical names (lower case, long form), and what follows from them.
     body: the octets after the empty line, as many as Content-Length says where that is known.
+    parts: the values of a request that came in the usual form and was not edited since, else None.
     """
 
-    __slots__ = ("_from", "_to", "body", "lines", "shape", "start_line")
+    __slots__ = ("_from", "_to", "body", "lines", "parts", "shape", "start_line")
 
     def __init__(self, start_line: bytes, shape: Shape, lines: list[bytes], body: bytes) -> None:
         self.start_line = start_line
         self.shape = shape
         self.lines = lines
         self.body = body
+        self.parts: Parts | None = None
         self._from: NameAddr | None = None
         self._to: NameAddr | None = None
 
@@ -94,23 +98,32 @@ class Message:
     def from_(self) -> NameAddr:
         """From; ParseError when it is absent or malformed."""
         if self._from is None:
-            self._from = _address(self, b"from")
+            parts = self.parts
+            self._from = _usual_address(*parts[4:7]) if parts else _address(self, b"from")
         return self._from
 
     @property
     def to(self) -> NameAddr:
         """To; ParseError when it is absent or malformed."""
         if self._to is None:
-            self._to = _address(self, b"to")
+            parts = self.parts
+            self._to = _usual_address(*parts[7:10]) if parts else _address(self, b"to")
         return self._to
+
+    @property
+    def has_to_tag(self) -> bool:
+        """True when To has a tag; ParseError when To is absent or malformed."""
+        if self.parts is not None:
+            return bool(self.parts.to_params)
+        return bool(self.to.params) and self.to.tag is not None
 
     @property
     def cseq(self) -> tuple[int, str]:
         """Sequence number and method; ParseError when CSeq is absent or malformed."""
-        number, _, method = (self.value(b"cseq") or "").partition(" ")
-        if not (number.isascii() and number.isdigit()) or not method:
+        words = (self.raw(b"cseq") or b"").split()
+        if len(words) != 2 or not words[0].isdigit() or len(words[0]) > 10:
             raise ParseError("Malformed CSeq")
-        return int(number), method.strip()
+        return int(words[0]), words[1].decode("utf-8", "surrogateescape")
 
     def insert(self, index: int, name: str, value: str) -> None:
         """Put a header field before the one at `index`. ValueError when it would break the message."""
@@ -122,9 +135,11 @@ class Message:
         self.insert(len(self.lines), name, value)
 
     def replace(self, index: int, value: str) -> None:
-        """Give the field at `index` another value; its name stays as it is spelt."""
+        """Give the field at `index` another value; its name stays as it is spelt. ValueError for a line end that is no fold."""
+        if _LINE_END.search(value):
+            raise ValueError(f"header field {self.shape.names[index].decode()!r}: a line end in {value!r}")
         line = self.lines[index]
-        self._from = self._to = None
+        self._from = self._to = self.parts = None
         self.lines[index] = line[: line.index(b":") + 1] + b" " + value.encode("utf-8", "surrogateescape")
 
     def delete(self, index: int) -> None:
@@ -142,7 +157,7 @@ class Message:
         return removed
 
     def _edited(self) -> None:
-        self._from = self._to = None
+        self._from = self._to = self.parts = None
         self.shape = shape_of(self.lines)
 
 
@@ -154,7 +169,7 @@ class Request(Message):
     def __init__(self, start_line: bytes, shape: Shape, lines: list[bytes], body: bytes) -> None:
         # What Message.__init__ does; the call alone costs a fiftieth of a request.
         self.start_line, self.shape, self.lines, self.body = start_line, shape, lines, body
-        self._from = self._to = None
+        self._from = self._to = self.parts = None
         try:
             method, uri, version = start_line.split(b" ")
         except ValueError:
@@ -164,6 +179,18 @@ class Request(Message):
         self.version_ok = version == b"SIP/2.0" or _is_version_2(version)
         if not uri:
             raise ParseError("Missing Request-URI")
+
+    @classmethod
+    def of_parts(cls, parts: Parts, shape: Shape, lines: list[bytes], body: bytes) -> Request:
+        """The request that was found in its usual form; `lines` still starts with the start line."""
+        request = object.__new__(cls)
+        request.start_line = lines.pop(0)
+        request.shape, request.lines, request.body, request.parts = shape, lines, body, parts
+        request._from = request._to = None
+        request.method = METHODS.get(parts.method) or parts.method.decode()
+        request.request_uri = parts.uri.decode()
+        request.version_ok = True
+        return request
 
     def set_request_uri(self, uri: str) -> None:
         """Send the request elsewhere: the Request-URI is replaced. ValueError when it could not stand in a start line."""
@@ -221,6 +248,15 @@ def parse(data: bytes) -> Request | Response:
     if not blank:
         head = head.removesuffix(b"\r\n")
     lines = head.split(b"\r\n")
+    usual = usual_for(len(lines) - 1)
+    if usual is not None and blank:
+        parts = usual.read(head)
+        if parts is not None and int(parts.length) == len(body):
+            return Request.of_parts(parts, usual.shape, lines, body)
+    return _parse_generally(head, lines, blank, body)
+
+
+def _parse_generally(head: bytes, lines: list[bytes], blank: bytes, body: bytes) -> Request | Response:
     ends = len(lines) - 1
     start_line = lines.pop(0)
     if head.count(b"\n") != ends or head.count(b"\r") != ends:
@@ -237,7 +273,10 @@ def parse(data: bytes) -> Request | Response:
         if not blank:
             raise ParseError("No empty line after the header fields")
         is_response = start_line[:1] in b"Ss" and start_line[:4].upper() == b"SIP/"
-        return (Response if is_response else Request)(start_line, shape, lines, body)
+        if is_response:
+            return Response(start_line, shape, lines, body)
+        note(shape)
+        return Request(start_line, shape, lines, body)
     except ParseError as error:
         error.message = Message(start_line, shape, lines, body)
         raise
@@ -263,6 +302,12 @@ def _is_readable(line: bytes) -> bool:
     except (ParseError, FoldedLine):
         return False
     return b"\r" not in line and b"\n" not in line
+
+
+def _usual_address(display: bytes, uri: bytes, params: bytes) -> NameAddr:
+    return NameAddr(
+        display.decode("utf-8", "surrogateescape"), uri.decode("utf-8", "surrogateescape"), params.decode("utf-8", "surrogateescape")
+    )
 
 
 def _address(message: Message, name: bytes) -> NameAddr:

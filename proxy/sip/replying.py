@@ -59,7 +59,6 @@ def rejection(broken: Message, status_line: bytes, to_tag: bytes, fields: Iterab
 
 def _has_tag(request: Message) -> bool:
     try:
-        to = request.to
+        return request.has_to_tag
     except ParseError:
         return True  # malformed: it goes back as it came
-    return bool(to.params) and to.tag is not None

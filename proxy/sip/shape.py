@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from proxy.sip.names import NAMES, SINGLE, FoldedLine
+
+if TYPE_CHECKING:
+    from proxy.sip.usual import Usual
 
 MANDATORY = {b"via": "Via", b"from": "From", b"to": "To", b"call-id": "Call-ID", b"cseq": "CSeq"}
 
@@ -23,12 +27,15 @@ class Shape:
     missing: the mandatory fields that are not there (RFC 3261 section 8.1.1), as people write them.
     repeated: the names that stand more than once though they may not.
     copied: takes from the lines those that a response copies; to_in_copied: where among them To is.
+    seen: how many requests of this shape went the general way, and usual: the expression that it has by now (see `usual`).
     """
 
-    __slots__ = ("at", "copied", "missing", "names", "repeated", "spelled", "to_in_copied")
+    __slots__ = ("at", "copied", "missing", "names", "repeated", "seen", "spelled", "to_in_copied", "usual")
 
     def __init__(self, spelled: tuple[bytes, ...]) -> None:
         self.spelled = spelled
+        self.seen = 0
+        self.usual: Usual | None = None
         self.names = tuple([NAMES[name] for name in spelled])
         self.at = {name: index for index, name in reversed(list(enumerate(self.names)))}
         self.missing = ", ".join(label for name, label in MANDATORY.items() if name not in self.at)

@@ -12,8 +12,6 @@ from proxy.sip.via import Address, Via, arrived
 
 _MAX_CSEQ = 2**31  # RFC 3261 section 8.1.1.5
 _PLAIN_URI = re.compile(r"sips?:(?:[A-Za-z0-9\-_.!~*'()&=+$,;]+@)?[A-Za-z0-9.\-]+(?::[0-9]{1,4})?")
-# What nearly every client sends: one value that needs no stamp when it tells the truth.
-_USUAL_VIA = re.compile(rb"[Vv]ia: SIP/2\.0/(?:UDP|TCP) ([0-9.]+)(?::([0-9]{1,5}))?;branch=[A-Za-z0-9\-.!%*_+`'~]+")
 _URI_WITHOUT_SPACE = re.compile(r"[^\s<>\"]+")
 
 # Schemes that a route may see. `tel` is for routes to translate (RFC 3966).
@@ -25,6 +23,9 @@ def check_request(request: Request, source: Address) -> Address:
 
     source: host and port that it came from. Raises ParseError with the status code that is owed: 400, 416 or 505.
     """
+    parts = request.parts
+    if parts is not None:  # all the rules below hold
+        return (source[0], int(parts.port or 5060)) if parts.host.decode() == source[0] else _stamp(request, source)
     if not request.version_ok:
         raise ParseError("Version Not Supported", 505)
     method, _, _ = request.start_line.partition(b" ")
@@ -99,9 +100,6 @@ def _check_request_uri(text: str) -> None:
 def _stamp(message: Message, source: Address) -> Address:
     """Add received and rport to the first value of the top Via; where its response goes."""
     index = message.shape.at[b"via"]
-    usual = _USUAL_VIA.fullmatch(message.lines[index])
-    if usual is not None and usual[1].decode() == source[0]:
-        return source[0], int(usual[2] or 5060)
     text = value_of(message.lines[index]).decode("utf-8", "surrogateescape")
     first = split_values(text)[0] if "," in text else text
     value, reply_to = arrived(first, source)

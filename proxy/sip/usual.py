@@ -1,0 +1,93 @@
+"""The usual request, read and checked by one expression.
+
+A client sends its header fields in the same order and spelling again and again, and nearly always in the plainest form of the
+grammar. For a shape that was seen often, one regular expression matches the whole head of such a request: when it fits, every
+rule of `validation` holds and the values are at hand. When it does not, nothing is known, and the general way decides; both
+ways give the same result (tests/proxy/sip/test_usual.py).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from proxy.sip.shape import Shape
+
+_TOKEN = rb"[A-Za-z0-9\-.!%*_+`'~]+"
+_URI = rb"sips?:(?:[A-Za-z0-9\-_.!~*'()&=+$,;]+@)?[A-Za-z0-9.\-]+(?::[0-9]{1,4})?"
+PORT = rb"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2})"  # a few real ones are left out
+_ADDRESS = rb'(?P<%b_display>"[^"\\\r\n]*"|) ?<(?P<%b_uri>[^\s<>"]+)>(?P<%b_params>;tag=' + _TOKEN + b"|)"
+
+_VALUES = {
+    b"via": rb"SIP/2\.0/(?:UDP|TCP) (?P<host>[0-9.]+)(?::(?P<port>" + PORT + rb"))?;branch=" + _TOKEN,
+    b"from": _ADDRESS.replace(b"%b", b"from"),
+    b"to": _ADDRESS.replace(b"%b", b"to"),
+    b"cseq": rb"[0-9]{1,9} (?P=method)",
+    b"max-forwards": rb"[0-9]{1,2}",
+    b"content-length": rb"(?P<length>[0-9]{1,6})",
+}
+_ANY_VALUE = rb"[^\r\n]*"
+
+_SEEN_OFTEN = 100  # requests of a shape: to compile an expression costs as much as to read a hundred
+_LINES_AT_MOST = 40  # header fields of a shape that gets an expression
+
+
+class Parts(NamedTuple):
+    """What the expression found, as received. The display names have their quotes, the params start with ``;tag=`` or are empty."""
+
+    method: bytes
+    uri: bytes
+    host: bytes
+    port: bytes | None
+    from_display: bytes
+    from_uri: bytes
+    from_params: bytes
+    to_display: bytes
+    to_uri: bytes
+    to_params: bytes
+    length: bytes
+
+
+class Usual:
+    """The expression for one shape."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        expression = re.compile(_expression(shape))
+        self._fullmatch = expression.fullmatch
+        self._groups = tuple([expression.groupindex[name] for name in Parts._fields])
+
+    def read(self, head: bytes) -> Parts | None:
+        """The parts of a request's head (start line and header fields) that has the usual form; None for any other."""
+        match = self._fullmatch(head)
+        return None if match is None else Parts._make(match.group(*self._groups))
+
+
+_by_lines: dict[int, Usual] = {}  # by number of header lines: what most likely comes next
+
+
+def usual_for(lines: int) -> Usual | None:
+    """The expression to try on a request with this many header fields."""
+    return _by_lines.get(lines)
+
+
+def note(shape: Shape) -> None:
+    """A request of this shape went the general way: when that is frequent, give the shape an expression."""
+    shape.seen += 1
+    if shape.seen % _SEEN_OFTEN or len(shape.names) > _LINES_AT_MOST or not _fits(shape):
+        return
+    if shape.usual is None:
+        shape.usual = Usual(shape)
+    _by_lines[len(shape.names)] = shape.usual
+
+
+def _fits(shape: Shape) -> bool:
+    return not shape.missing and not shape.repeated and b"content-length" in shape.at
+
+
+def _expression(shape: Shape) -> bytes:
+    parts = [rb"(?P<method>" + _TOKEN + rb") (?P<uri>" + _URI + rb") SIP/2\.0"]
+    for index, (spelled, name) in enumerate(zip(shape.spelled, shape.names, strict=True)):
+        value = _VALUES.get(name, _ANY_VALUE) if shape.at[name] == index else _ANY_VALUE
+        parts.append(re.escape(spelled) + b"[ \t]*" + value)
+    return b"\r\n".join(parts)
