@@ -10,6 +10,7 @@ import click
 from mqueue import MqueueError
 from proxy import log
 from proxy.config import DEFAULT_LISTEN, Config, Listen, parse_alias
+from proxy.demo.command import demo
 from proxy.errors import ConfigError, ScriptError
 from proxy.load.command import load
 from proxy.version import VERSION
@@ -26,6 +27,7 @@ def main() -> None:
     mqproxy check routes/demo.py     what would run, and everything that is wrong
     mqproxy run routes/demo.py       run it on udp and tcp 127.0.0.1:5060
     mqproxy load message             send it a load of MESSAGE requests with SIPp
+    mqproxy demo                     see all of it work, a restart included
     """
 
 
@@ -108,6 +110,7 @@ def check(script: Path, listen: tuple[str, ...]) -> None:
 
 
 main.add_command(load)
+main.add_command(demo)
 
 
 def _cannot_start(error: Exception) -> None:

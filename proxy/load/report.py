@@ -75,12 +75,14 @@ def show(result: Result, console: Console) -> None:
 
 def _times(result: Result) -> str:
     values = {"mean": result.mean, **{f"p{percent}": result.percentile(percent) for percent in PERCENTILES}}
-    shown = [f"{name} {_milliseconds(value, result.resolution)}" for name, value in values.items() if value is not None]
+    shown = [f"{name} {milliseconds(value, result.resolution)}" for name, value in values.items() if value is not None]
     return ", ".join(shown) or "none, as nothing was answered"
 
 
-def _milliseconds(value: float, resolution: float) -> str:
-    """SIPp counts in whole milliseconds: its 0 means less than 1."""
+def milliseconds(value: float | None, resolution: float) -> str:
+    """A response time for people. SIPp counts in whole milliseconds: its 0 means less than 1."""
+    if value is None:
+        return "-"
     return f"< {resolution:g} ms" if value < resolution else f"{value:.1f} ms"
 
 

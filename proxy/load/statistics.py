@@ -22,8 +22,9 @@ _FAILURES = {
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d\t[\d:.]+\t[\d.]+: ")
 # What tells one call from another, and what SIPp says of itself, is left out; of a message its start line is kept.
 _NOISE = re.compile(
-    r"(?i)call-id:? '?[^\s',]+'?,? ?|(?<=dead call )\S+ |Resolving remote host '[^']*'\.\.\. Done\.|There were more errors, see '[^']*' file|"
-    r" (?:Via|From|To|Call-ID): .*"
+    r"(?i)call-id:? '?[^\s',]+'?,? ?|(?<=dead call )\S+ "
+    r"|Resolving remote host '[^']*'\.\.\. Done\.|There were more errors, see '[^']*' file"
+    r"| (?:Via|From|To|Call-ID): .*"
 )
 _MOST_ERRORS = 5
 
