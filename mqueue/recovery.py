@@ -21,6 +21,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -68,9 +69,8 @@ class Recovery:
 
     def __init__(self, url: DbUrl, directory: Path | None = None) -> None:
         self._url = url
-        beside = url.file.parent if url.file else Path.cwd()
-        wanted = (directory or beside, Path.cwd(), Path(tempfile.gettempdir()))
-        self._directories = list(dict.fromkeys(path.absolute() for path in wanted))
+        self._own = [path.absolute() for path in (directory, url.file and url.file.parent) if path]
+        self._directories = list(dict.fromkeys(self._own + _other_directories()))
 
     def write(self, queue: str, pairs: Callable[[], Iterable[Pair]], replaces: Rows | None) -> tuple[Path, int]:
         """Write what `pairs` gives; returns the file and the number of items. PersistenceError when no directory takes it."""
@@ -124,7 +124,7 @@ class Recovery:
     def _trusted(self, path: Path) -> bool:
         """False for what others may have put into a directory that everybody may write to."""
         found = path.lstat()
-        return path.parent == self._directories[0] or (stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid())
+        return path.parent in self._own or (stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid())
 
     def _numbered(self, directory: Path, queue: str) -> list[Path]:
         pattern = re.compile(re.escape(self._base(queue)) + r"\.recovery(?:\.(\d+))?\.jsonl")
@@ -137,6 +137,15 @@ class Recovery:
 
     def _base(self, queue: str) -> str:
         return f"{_file_safe(self._url.name)}.{_file_safe(queue)}"
+
+
+def _other_directories() -> list[Path]:
+    """The working directory and the one for temporary files, as far as they are there."""
+    found = []
+    for directory in (os.getcwd, tempfile.gettempdir):
+        with suppress(FileNotFoundError):
+            found.append(Path(directory()))
+    return found
 
 
 def _write(out: TextIO, header: dict[str, Any], pairs: Iterable[Pair]) -> int:

@@ -6,8 +6,7 @@ import asyncio
 import logging
 import random
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,71 +16,15 @@ from hypothesis import strategies as st
 from mqueue import PersistenceError, Registry
 from mqueue.persistence import Loaded, Persistence, Saved
 from tests.mqueue import sqlite_file
+from tests.mqueue.life import Life, Pairs, loaded, locked, saved
 from tests.mqueue.saver import GENERATIONS, SAVED, killed_while_saving
 
-Pairs = list[tuple[str, str]]
 WIRE = ["größe", "\U0001f600", "", "a\0b", 'it\'s "quoted"; --', "\udcff\udcfe\udc80", "tab\tline\r\n", "x" * 5_000]
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "queues.db"
-
-
-class Run:
-    """One life of a program: `load`, then what the test does with `registry`, then `save`."""
-
-    def __init__(self, file: Path, *definitions: str, retry_for: float = 0.3) -> None:
-        self.registry = Registry()
-        for text in definitions or ("name=q;dbmode=both",):
-            self.registry.define(text)
-        self.file = file
-        self.persistence = Persistence(self.registry, f"sqlite:///{file}", retry_for=retry_for)
-
-    async def __aenter__(self) -> Run:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.persistence.close()
-
-    async def load(self) -> list[Loaded]:
-        return await self.persistence.load()
-
-    async def save(self) -> list[Saved]:
-        return await self.persistence.save()
-
-    def add(self, *pairs: tuple[str, str], queue: str = "q") -> None:
-        for key, value in pairs:
-            self.registry.mq_add(queue, key, value)
-
-    def queued(self, queue: str = "q") -> Pairs:
-        return [(item.key, item.value) for item in self.registry[queue].items()]
-
-    def in_table(self, queue: str = "q") -> list[tuple[object, object]]:
-        return sqlite_file.rows(self.file, queue)
-
-
-def loaded(file: Path, *definitions: str) -> Pairs:
-    """What a program finds in its first queue after its start."""
-
-    async def main() -> Pairs:
-        async with Run(file, *definitions) as run:
-            await run.load()
-            return run.queued(next(iter(run.registry)).name)
-
-    return asyncio.run(main())
-
-
-def saved(file: Path, pairs: Pairs, *definitions: str) -> None:
-    """A program that adds `pairs` to its first queue and ends."""
-
-    async def main() -> None:
-        async with Run(file, *definitions) as run:
-            await run.load()
-            run.add(*pairs, queue=next(iter(run.registry)).name)
-            await run.save()
-
-    asyncio.run(main())
 
 
 class TestEachDbmode:
@@ -100,15 +43,15 @@ class TestEachDbmode:
         sqlite_file.create(file, "q", [("old", "1")])
 
         async def main() -> None:
-            async with Run(file, f"name=q;dbmode={dbmode}") as run:
+            async with Life(file, f"name=q;dbmode={dbmode}") as life:
                 counted = dbmode != "none"
-                assert [row.items for row in await run.load()] == [int(dbmode in ("both", "load"))] * counted
-                assert run.in_table() == [("old", "1")]  # as long as the program runs: a kill loses nothing
-                run.add(("new", "2"))
-                assert [key for key, _ in run.queued()] == in_queue
+                assert [row.items for row in await life.load()] == [int(dbmode in ("both", "load"))] * counted
+                assert life.in_table() == [("old", "1")]  # as long as the program runs: a kill loses nothing
+                life.add(("new", "2"))
+                assert [key for key, _ in life.queued()] == in_queue
                 written = 0 if dbmode == "load" else len(in_table)
-                assert await run.save() == [Saved("q", written, 0, None)] * counted
-                assert [key for key, _ in run.in_table()] == in_table
+                assert await life.save() == [Saved("q", written, 0, None)] * counted
+                assert [key for key, _ in life.in_table()] == in_table
 
         asyncio.run(main())
 
@@ -128,16 +71,16 @@ class TestEachDbmode:
         sqlite_file.create(file, "q", [("old", "1")])
 
         async def main() -> None:
-            async with Run(file, f"name=q;dbmode={dbmode}") as run:
-                await run.load()
+            async with Life(file, f"name=q;dbmode={dbmode}") as life:
+                await life.load()
                 sqlite_file.insert(file, "q", [("foreign", "2")])
-                await run.save()
-                await run.save()
-                assert ("foreign", "2") in run.in_table()
+                await life.save()
+                await life.save()
+                assert ("foreign", "2") in life.in_table()
                 sqlite_file.insert(file, "q", [("foreign", "3")])
-                run.add(("new", "4"))
-                await run.save()
-                assert [key for key, _ in run.in_table()].count("foreign") == 2
+                life.add(("new", "4"))
+                await life.save()
+                assert [key for key, _ in life.in_table()].count("foreign") == 2
 
         asyncio.run(main())
 
@@ -170,9 +113,9 @@ class TestOverARestart:
         sqlite_file.create(file, "q", [("a", "1"), ("b", "2"), ("a", "3")])
 
         async def main() -> None:
-            async with Run(file, definition) as run:
-                assert await run.load() == [Loaded("q", 3, dropped, 0)]
-                assert run.queued() == expected
+            async with Life(file, definition) as life:
+                assert await life.load() == [Loaded("q", 3, dropped, 0)]
+                assert life.queued() == expected
 
         asyncio.run(main())
 
@@ -221,38 +164,38 @@ class TestOverARestart:
 class TestSave:
     def test_twice_is_as_once(self, file: Path) -> None:
         async def main() -> None:
-            async with Run(file) as run:
-                await run.load()
-                run.add(("a", "1"), ("b", "2"))
-                first = await run.save(), run.in_table()
-                assert (await run.save(), run.in_table()) == first
-                run.registry.mq_fetch("q")
-                run.registry.mq_fetch("q")
-                await run.save()
-                assert run.in_table() == []
+            async with Life(file) as life:
+                await life.load()
+                life.add(("a", "1"), ("b", "2"))
+                first = await life.save(), life.in_table()
+                assert (await life.save(), life.in_table()) == first
+                life.registry.mq_fetch("q")
+                life.registry.mq_fetch("q")
+                await life.save()
+                assert life.in_table() == []
 
         asyncio.run(main())
 
     def test_takes_nothing_from_the_queue(self, file: Path) -> None:
         async def main() -> None:
-            async with Run(file) as run:
-                run.add(("a", "1"))
-                await run.save()
-                assert run.queued() == [("a", "1")]
+            async with Life(file) as life:
+                life.add(("a", "1"))
+                await life.save()
+                assert life.queued() == [("a", "1")]
 
         asyncio.run(main())
 
     def test_what_is_added_meanwhile_does_not_disturb_it(self, file: Path) -> None:
         async def main() -> None:
-            async with Run(file) as run:
-                await run.load()
-                run.add(*((str(number), "v") for number in range(20_000)))
-                saving = asyncio.create_task(run.save())
+            async with Life(file) as life:
+                await life.load()
+                life.add(*((str(number), "v") for number in range(20_000)))
+                saving = asyncio.create_task(life.save())
                 while not saving.done():
-                    run.add(("late", "v"))
-                    run.registry.mq_fetch("q")
+                    life.add(("late", "v"))
+                    life.registry.mq_fetch("q")
                     await asyncio.sleep(0)
-                keys = [key for key, _ in run.in_table()]
+                keys = [key for key, _ in life.in_table()]
                 assert len(keys) == 20_000
                 assert keys[-1] in ("19999", "late")
 
@@ -262,15 +205,15 @@ class TestSave:
         sqlite_file.create(file, "q", [("old", "1")])
 
         async def main() -> None:
-            async with Run(file) as run:
-                await run.load()
-                run.add(*((str(number), "v") for number in range(50_000)))
-                saving = asyncio.create_task(run.save())
+            async with Life(file) as life:
+                await life.load()
+                life.add(*((str(number), "v") for number in range(50_000)))
+                saving = asyncio.create_task(life.save())
                 await asyncio.sleep(0.05)
                 saving.cancel()
                 await asyncio.gather(saving, return_exceptions=True)
                 assert saving.cancelled()
-                assert run.in_table() == [("old", "1")]
+                assert life.in_table() == [("old", "1")]
 
         asyncio.run(main())
 
@@ -278,32 +221,32 @@ class TestSave:
         sqlite_file.create(file, "q", [("old", "1")])
 
         async def main() -> None:
-            async with Run(file) as run:
-                run.add(("new", "2"))
-                await run.save()
-                assert run.in_table() == [("old", "1"), ("new", "2")]
+            async with Life(file) as life:
+                life.add(("new", "2"))
+                await life.save()
+                assert life.in_table() == [("old", "1"), ("new", "2")]
 
         asyncio.run(main())
 
     def test_a_table_that_went_is_made_again(self, file: Path) -> None:
         async def main() -> None:
-            async with Run(file) as run:
-                await run.load()
+            async with Life(file) as life:
+                await life.load()
                 file.unlink()  # noqa: ASYNC240
-                run.add(("a", "1"))
-                await run.save()
-                assert run.in_table() == [("a", "1")]
+                life.add(("a", "1"))
+                await life.save()
+                assert life.in_table() == [("a", "1")]
 
         asyncio.run(main())
 
     def test_waits_for_a_lock_that_is_let_go(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
         async def main() -> None:
-            async with Run(file, retry_for=30) as run:
-                await run.load()
-                run.add(("a", "1"))
+            async with Life(file, retry_for=30) as life:
+                await life.load()
+                life.add(("a", "1"))
                 with locked(file) as lock:
                     asyncio.get_running_loop().call_later(0.4, lock.rollback)
-                    assert await run.save() == [Saved("q", 1, 0, None)]
+                    assert await life.save() == [Saved("q", 1, 0, None)]
 
         with caplog.at_level(logging.WARNING, "mqueue"):
             asyncio.run(main())
@@ -315,10 +258,10 @@ class TestSeveralQueues:
         definitions = ("name=a;dbmode=both", "name=b;dbmode=save", "name=c")
 
         async def main() -> None:
-            async with Run(file, *definitions) as run:
+            async with Life(file, *definitions) as life:
                 for name in "abc":
-                    run.add((name, "1"), queue=name)
-                assert [row.queue for row in await run.save()] == ["a", "b"]
+                    life.add((name, "1"), queue=name)
+                assert [row.queue for row in await life.save()] == ["a", "b"]
 
         asyncio.run(main())
         with closing(sqlite3.connect(file)) as connection:
@@ -330,11 +273,11 @@ class TestSeveralQueues:
         sqlite_file.create(file, "later", [("b", "2")])
 
         async def main() -> None:
-            async with Run(file) as run:
-                assert [row.queue for row in await run.load()] == ["q"]
-                run.registry.define("name=later;dbmode=both")
-                assert [row.queue for row in await run.load()] == ["later"]
-                assert (run.queued("q"), run.queued("later")) == ([("a", "1")], [("b", "2")])
+            async with Life(file) as life:
+                assert [row.queue for row in await life.load()] == ["q"]
+                life.registry.define("name=later;dbmode=both")
+                assert [row.queue for row in await life.load()] == ["later"]
+                assert (life.queued("q"), life.queued("later")) == ([("a", "1")], [("b", "2")])
 
         asyncio.run(main())
 
@@ -404,11 +347,11 @@ class TestAnUnreadableDatabaseAtStartUp:
         saved(file, [("a", "1")])
 
         async def main() -> Pairs:
-            async with Run(file, retry_for=30) as run:
+            async with Life(file, retry_for=30) as life:
                 with locked(file) as lock:
                     asyncio.get_running_loop().call_later(0.4, lock.rollback)
-                    await run.load()
-                return run.queued()
+                    await life.load()
+                return life.queued()
 
         assert asyncio.run(main()) == [("a", "1")]
 
@@ -440,11 +383,3 @@ class TestKilledWhileSaving:
         assert generations <= (allowed if was_killed else {"new"})
         assert [key for key, _ in pairs] == [str(number) for number in range(SAVED)]
         assert GENERATIONS == ("old", "new")
-
-
-@contextmanager
-def locked(file: Path) -> Iterator[sqlite3.Connection]:
-    """A program that holds SQLite's exclusive lock, until the end of the block or `rollback`."""
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute("BEGIN EXCLUSIVE")
-        yield connection
