@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test check bench fuzz programs clean
 
@@ -27,13 +29,13 @@ bench: $(READY)
 	$(BIN)/python -m tests.bench $(BENCH)
 
 fuzz: $(READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[fuzz]'
+	$(BIN)/pip install --quiet --editable '.[fuzz]'
 	$(BIN)/python tests/fuzz/fuzz_parser.py -max_total_time=$(or $(SECONDS),60)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mqproxy needs Python 3.11 or newer; name one with make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,http]'
+	$(BIN)/pip install --quiet --editable '.[dev,http]'
 	@touch $@
 
 clean:
