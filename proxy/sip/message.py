@@ -99,7 +99,7 @@ class Message:
         """From; ParseError when it is absent or malformed."""
         if self._from is None:
             parts = self.parts
-            self._from = _usual_address(*parts[4:7]) if parts else _address(self, b"from")
+            self._from = _usual_address(*parts.group("from_display", "from_uri", "from_params")) if parts else _address(self, b"from")
         return self._from
 
     @property
@@ -107,14 +107,14 @@ class Message:
         """To; ParseError when it is absent or malformed."""
         if self._to is None:
             parts = self.parts
-            self._to = _usual_address(*parts[7:10]) if parts else _address(self, b"to")
+            self._to = _usual_address(*parts.group("to_display", "to_uri", "to_params")) if parts else _address(self, b"to")
         return self._to
 
     @property
     def has_to_tag(self) -> bool:
         """True when To has a tag; ParseError when To is absent or malformed."""
         if self.parts is not None:
-            return bool(self.parts.to_params)
+            return bool(self.parts["to_params"])
         return bool(self.to.params) and self.to.tag is not None
 
     @property
@@ -187,8 +187,9 @@ class Request(Message):
         request.start_line = lines.pop(0)
         request.shape, request.lines, request.body, request.parts = shape, lines, body, parts
         request._from = request._to = None
-        request.method = METHODS.get(parts.method) or parts.method.decode()
-        request.request_uri = parts.uri.decode()
+        method, uri = parts.group(1, 2)
+        request.method = METHODS.get(method) or method.decode()
+        request.request_uri = uri.decode()
         request.version_ok = True
         return request
 
@@ -251,7 +252,7 @@ def parse(data: bytes) -> Request | Response:
     usual = usual_for(len(lines) - 1)
     if usual is not None and blank:
         parts = usual.read(head)
-        if parts is not None and int(parts.length) == len(body):
+        if parts is not None and int(parts["length"]) == len(body):
             return Request.of_parts(parts, usual.shape, lines, body)
     return _parse_generally(head, lines, blank, body)
 

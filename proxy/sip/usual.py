@@ -9,7 +9,6 @@ ways give the same result (tests/proxy/sip/test_usual.py).
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from proxy.sip.shape import Shape
 
@@ -32,35 +31,17 @@ _SEEN_OFTEN = 100  # requests of a shape: to compile an expression costs as much
 _LINES_AT_MOST = 40  # header fields of a shape that gets an expression
 
 
-class Parts(NamedTuple):
-    """What the expression found, as received. The display names have their quotes, the params start with ``;tag=`` or are empty."""
-
-    method: bytes
-    uri: bytes
-    host: bytes
-    port: bytes | None
-    from_display: bytes
-    from_uri: bytes
-    from_params: bytes
-    to_display: bytes
-    to_uri: bytes
-    to_params: bytes
-    length: bytes
+Parts = re.Match[bytes]
+"""What the expression found, as received, by the names of its groups: method, uri, host, port (or None), length, and of From and
+To display (with its quotes), uri and params (``;tag=`` and the tag, or empty)."""
 
 
 class Usual:
-    """The expression for one shape."""
+    """The expression for one shape. `read` gives the Parts of a head (start line and header fields), None when it has another form."""
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
-        expression = re.compile(_expression(shape))
-        self._fullmatch = expression.fullmatch
-        self._groups = tuple([expression.groupindex[name] for name in Parts._fields])
-
-    def read(self, head: bytes) -> Parts | None:
-        """The parts of a request's head (start line and header fields) that has the usual form; None for any other."""
-        match = self._fullmatch(head)
-        return None if match is None else Parts._make(match.group(*self._groups))
+        self.read = re.compile(_expression(shape)).fullmatch
 
 
 _by_lines: dict[int, Usual] = {}  # by number of header lines: what most likely comes next

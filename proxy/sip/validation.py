@@ -25,7 +25,8 @@ def check_request(request: Request, source: Address) -> Address:
     """
     parts = request.parts
     if parts is not None:  # all the rules below hold
-        return (source[0], int(parts.port or 5060)) if parts.host.decode() == source[0] else _stamp(request, source)
+        host, port = parts.group("host", "port")
+        return (source[0], int(port or 5060)) if host.decode() == source[0] else _stamp(request, source)
     if not request.version_ok:
         raise ParseError("Version Not Supported", 505)
     method, _, _ = request.start_line.partition(b" ")

@@ -113,7 +113,7 @@ def test_the_usual_form_is_taken() -> None:
     teach()
     message = parse_message(request({name: values[0] for name, values in FIELDS.items()}))
     assert message.parts is not None
-    assert message.parts.host == b"127.0.0.1"
+    assert message.parts["host"] == b"127.0.0.1"
 
 
 def test_an_edit_ends_the_usual_form() -> None:
