@@ -28,14 +28,16 @@ class Request:
 
     method: such as "INVITE". received: the datagram or stream message as it came. source: host and port it came from.
     transport: where it arrived; `transport.protocol` is UDP or TCP.
+    is_decided: True once the route has replied finally, forwarded or dropped.
     """
 
     message: sip.Request
+    method: str
     received: bytes
     source: Address
     transport: Transport
 
-    __slots__ = ("_decided", "_receiver", "_reply_to", "message", "method", "received", "source", "transport")
+    __slots__ = ("_receiver", "_reply_to", "is_decided", "message", "method", "received", "source", "transport")
 
     def __init__(
         self,
@@ -53,7 +55,7 @@ class Request:
         self.transport = transport
         self._reply_to = reply_to
         self._receiver = receiver
-        self._decided = False
+        self.is_decided = False
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.request_uri} {self.call_id}>"
@@ -86,11 +88,6 @@ class Request:
     def body(self) -> bytes:
         """The body, any octets."""
         return self.message.body
-
-    @property
-    def is_decided(self) -> bool:
-        """True once the route has replied finally, forwarded or dropped."""
-        return self._decided
 
     def header(self, name: str) -> str | None:
         """The value of the first header field of this name, in whatever spelling; None when there is none."""
@@ -128,7 +125,7 @@ class Request:
         Raises RequestError when a final answer was sent already, or the request was forwarded; ValueError for a status code
         outside 100 to 699 or a line end in the reason or a header field.
         """
-        if self._decided:
+        if self.is_decided:
             self._must_be_open()
         line = _OK if status_code == 200 and reason in (None, "OK") else status_line(status_code, reason)
         receiver, message = self._receiver, self.message
@@ -136,7 +133,7 @@ class Request:
         if isinstance(body, str):
             body = body.encode("utf-8", "surrogateescape")
         if status_code >= 200:
-            self._decided = True
+            self.is_decided = True
         if self.method == "ACK":
             return
         to_tag = receiver.to_tag(message) if status_code > 100 else b""
@@ -153,21 +150,21 @@ class Request:
         """
         self._must_be_open()
         self._receiver.forward(self, to)
-        self._decided = True
+        self.is_decided = True
 
     def refuse(self, status_code: int) -> None:
         """Answer a request that could not be forwarded after all, which `reply` would not do."""
-        self._decided = False
+        self.is_decided = False
         self.reply(status_code)
 
     def _must_be_open(self) -> None:
-        if self._decided:
+        if self.is_decided:
             raise RequestError(f"{self!r} was answered, forwarded or dropped already")
 
     def drop(self) -> None:
         """Let the request go without an answer; it is counted."""
-        if not self._decided:
-            self._decided = True
+        if not self.is_decided:
+            self.is_decided = True
             self._receiver.counters.drops["dropped by route"] += 1
 
 

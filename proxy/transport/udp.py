@@ -49,11 +49,12 @@ class UdpListener(Endpoint):
 
     def send(self, data: bytes, to: Address) -> None:
         """Send a datagram: at once, with the others of this wake-up, or as soon as the socket has room for it."""
-        if len(self._outgoing) >= _BACKLOG:
+        outgoing = self._outgoing
+        if len(outgoing) >= _BACKLOG:
             self._counters.drops["udp send buffer full"] += 1
             return
-        self._outgoing.append((data, to))
-        if not self._receiving and not self._is_full:
+        outgoing.append((data, to))
+        if not (self._receiving or self._is_full):
             self._flush()
 
     def kernel_drops(self) -> int:
