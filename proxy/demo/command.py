@@ -62,7 +62,7 @@ def _tell(console: Console, script: Path, directory: Path, seconds: float, sende
     import asyncio
 
     from proxy.demo.story import Story
-    from proxy.load import choice, sipp
+    from proxy.load import choice, runner
     from proxy.load.errors import LoadError
     from proxy.load.interrupt import stop_on_signals
 
@@ -76,7 +76,7 @@ def _tell(console: Console, script: Path, directory: Path, seconds: float, sende
     async def tell() -> int:
         stop = stop_on_signals()
         story = Story(console, script, directory, send, stop)
-        await story.tell(seconds, with_calls=send is sipp.run)
+        await story.tell(seconds, with_calls=send is runner.run)
         return INTERRUPTED if stop.is_set() else 0 if story.went_well else 1
 
     return asyncio.run(tell())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from proxy.load import runner
 from proxy.load import sender as builtin
-from proxy.load import sipp
 from proxy.load.errors import LoadError
 from proxy.load.job import Job
 from proxy.load.result import OnSample, Result
@@ -20,8 +20,8 @@ def sender(name: str) -> tuple[Send, str | None]:
     """What plays a scenario for `auto`, `sipp` or `builtin`, and a remark for the user. LoadError when sipp is asked for and missing."""
     if name == "builtin":
         return builtin.run, None
-    if sipp.is_installed():
-        return sipp.run, None
+    if runner.is_installed():
+        return runner.run, None
     if name == "sipp":
-        raise LoadError(sipp.REMEDY)
+        raise LoadError(runner.REMEDY)
     return builtin.run, MISSING

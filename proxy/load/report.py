@@ -76,7 +76,7 @@ def show(result: Result, console: Console) -> None:
 def _times(result: Result) -> str:
     values = {"mean": result.mean, **{f"p{percent}": result.percentile(percent) for percent in PERCENTILES}}
     shown = [f"{name} {milliseconds(value, result.resolution)}" for name, value in values.items() if value is not None]
-    return ", ".join(shown) or "none, as nothing was answered"
+    return ", ".join(shown) or "none: no call was answered"
 
 
 def milliseconds(value: float | None, resolution: float) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from proxy.load.errors import LoadError
 
 _HERE = Path(__file__).resolve().parent
-_PLACES = (_HERE.parents[1] / "sipp", _HERE / "sipp")
+_PLACES = (_HERE / "sipp", _HERE.parents[1] / "sipp")  # of a wheel, of a checkout
 
 
 @dataclass(frozen=True, slots=True)

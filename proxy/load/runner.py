@@ -1,4 +1,4 @@
-"""Runs SIPp: the ports pinned to free ones, its output in files, its statistics read while it runs, its end bounded."""
+"""Runs SIPp: its ports pinned to free ones, its output in files, its statistics read while it runs, its end bounded."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ async def _start_caller(job: Job, directory: Path, callee: Sipp | None) -> Sipp:
         *(host_port(job.target), "-sf", str(job.scenario.file), "-t", _TRANSPORTS[job.transport]),
         *_rate_arguments(job.rate),
         *("-m", str(job.calls), "-l", str(max(_LEAST_OPEN, round(job.rate)))),
-        *("-recv_timeout", str(round(ANSWER_TIMEOUT * 1000)), "-trace_rtt", "-rtt_freq", "100"),
+        *("-recv_timeout", str(round(ANSWER_TIMEOUT * 1000)), "-trace_rtt", "-rtt_freq", "1"),  # it writes whole batches only
     ]
     if callee:
         transport = ";transport=tcp" if job.protocol == "tcp" else ""
