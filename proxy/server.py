@@ -22,6 +22,7 @@ from proxy.outbound import Outbound
 from proxy.receiver import Receiver
 from proxy.router import Router
 from proxy.script import Script
+from proxy.sip.via import bracketed
 from proxy.timers import Timers
 from proxy.transport.stream import StreamListener
 from proxy.transport.udp import UdpListener
@@ -64,7 +65,7 @@ class Server:
         self._timers.start()
         for listener in self.listeners:
             await listener.start_receiving()
-            log.info("listening on %s:%s:%d", listener.protocol.lower(), *listener.local)
+            log.info("listening on %s:%s:%d", listener.protocol.lower(), bracketed(listener.local[0]), listener.local[1])
         if self.config.watch:
             self._chores.append(asyncio.ensure_future(self._watch()))
         if self.config.stats:
