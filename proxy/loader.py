@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import sys
 import traceback
 from pathlib import Path
@@ -31,7 +33,7 @@ def load(path: Path) -> Script:
         script.problem(Where(str(path), 0), f"cannot be read: {error}")
     except SyntaxError as error:
         script.problem(Where(error.filename or str(path), error.lineno or 0), f"SyntaxError: {error.msg}")
-    except Exception as error:  # whatever the user's file raises
+    except (Exception, SystemExit) as error:  # whatever the user's file raises
         script.problem(_raised_at(error, path), f"{type(error).__name__}: {error}")
     else:
         rtimer.resolve(script, vars(module))
@@ -61,6 +63,15 @@ def _forget_neighbours(folder: Path) -> None:
         file = getattr(module, "__file__", None)
         if file and Path(file).parent == folder and name != "__main__":
             del sys.modules[name]
+            _forget_compiled(getattr(module, "__cached__", None))
+    importlib.invalidate_caches()  # files may have appeared since
+
+
+def _forget_compiled(file: str | None) -> None:
+    """Python tells a change by the second and the size of a file: two edits within a second would look like one."""
+    if file:
+        with contextlib.suppress(OSError):
+            Path(file).unlink()
 
 
 def _check(script: Script, source: str, module: ModuleType) -> None:

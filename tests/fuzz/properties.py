@@ -19,7 +19,8 @@ def parses_or_refuses(data: bytes) -> Request | Response | None:
     try:
         message = parse_message(data)
     except ParseError as error:
-        return is_fit_for_an_answer(error)
+        is_fit_for_an_answer(error)
+        return None
     assert isinstance(message, Request | Response)
     stripped = data.lstrip(b"\r\n") if data.startswith(b"\r") else data
     given_back = bytes(message)
