@@ -21,6 +21,7 @@ REMEDY = "sipp is not installed: apt-get install sip-tester (Debian, Ubuntu), or
 ANSWER_TIMEOUT = 5.0  # seconds that a call waits for an answer
 
 _TRANSPORTS = {"udp": "u1", "tcp": "t1", "tcp-per-call": "tn"}
+_CONTROL = "127.0.0.1"  # SIPp's control socket is IPv4, whatever the calls use
 _POLL = 0.1  # seconds between looks at the process and its statistics
 _LEAST_OPEN = 100  # calls that may be open at once; more at higher rates: those of one second
 _LAST_CALLS = ANSWER_TIMEOUT * 3  # seconds for calls that are open when no more are started: INVITE, ACK, BYE, each may wait
@@ -46,7 +47,7 @@ class Sipp:
         self._arguments = [
             *arguments,
             *("-i", bracketed(bind), "-p", str(self.port), "-bind_local"),
-            *("-ci", bracketed(bind), "-cp", str(free_port(bind)), "-mp", str(free_port(bind))),
+            *("-ci", _CONTROL, "-cp", str(free_port(_CONTROL)), "-mp", str(free_port(bind))),
             *("-trace_stat", "-stf", "stat.csv", "-fd", "500ms", "-trace_err", "-error_file", "errors.log"),
             *("-max_socket", "1000", "-nostdin"),
         ]

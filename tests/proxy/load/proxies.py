@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from proxy.load.job import host_port
 from proxy.load.ports import free_port
 
 ROUTES = Path(__file__).parents[3] / "routes"
@@ -21,19 +22,20 @@ PATIENCE = 30.0  # seconds until a test that hangs is given up
 class Proxy:
     """The child. After the `with` block `statistics` are its last ones."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = HOST) -> None:
         self.port = port
+        self.host = host
         self.statistics: dict[str, Any] = {}
 
     @property
     def target(self) -> str:
-        return f"{HOST}:{self.port}"
+        return host_port((self.host, self.port))
 
 
 @contextmanager
-def running(route: str, directory: Path) -> Iterator[Proxy]:
+def running(route: str, directory: Path, host: str = HOST) -> Iterator[Proxy]:
     """Start it in `directory` and wait until it listens; SIGTERM at the end."""
-    proxy = Proxy(free_port(HOST))
+    proxy = Proxy(free_port(host), host)
     listen = [f"--listen={protocol}:{proxy.target}" for protocol in ("udp", "tcp")]
     command = [sys.executable, "-m", "proxy", "run", str(ROUTES / route), *listen, "--log-format", "json", "--stats", "60"]
     with subprocess.Popen(command, cwd=directory, stderr=subprocess.PIPE, text=True) as process:

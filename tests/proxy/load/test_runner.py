@@ -19,6 +19,13 @@ from tests.proxy.load.proxies import HOST, PATIENCE, Proxy, running
 CALLS = 20
 
 
+def has_ipv6() -> bool:
+    try:
+        return bool(free_port("::1"))
+    except LoadError:
+        return False
+
+
 def play(
     proxy: Proxy,
     name: str,
@@ -30,7 +37,7 @@ def play(
     duration: float | None = None,
 ) -> Result:
     need("sipp")
-    job = Job.of(SCENARIOS[name], (HOST, proxy.port), transport, rate=rate, calls=calls, duration=duration)
+    job = Job.of(SCENARIOS[name], (proxy.host, proxy.port), transport, rate=rate, calls=calls, duration=duration)
 
     async def run() -> Result:
         async with asyncio.timeout(PATIENCE):
@@ -63,6 +70,16 @@ def test_calls_through_the_proxy_are_whole_at_both_ends(transport: str, tmp_path
     assert 3 * CALLS <= counters["requests"] <= 3 * CALLS + 2 * again
     assert 3 * CALLS <= counters["responses"] <= 3 * CALLS + 2 * again
     assert counters["forwarded"] == counters["requests"] + counters["responses"]
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="NOT TESTED, this machine has no IPv6: give lo the address ::1")
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_calls_over_ipv6(transport: str, tmp_path: Path) -> None:
+    with running("relay.py", tmp_path, "::1") as proxy:
+        result = play(proxy, "invite", transport)
+    assert result.complaints == []
+    assert result.callee is not None
+    assert result.callee.succeeded == CALLS
 
 
 def test_relay_answers_options_to_itself(tmp_path: Path) -> None:
