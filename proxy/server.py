@@ -53,6 +53,7 @@ class Server:
 
     async def start(self) -> None:
         """Be ready for requests. Raises ScriptError, ConfigError (an address that cannot be bound), PersistenceError."""
+        modified = _modified(self.config.script)
         self.script = self._router.script = load(self.config.script)
         self.script.mqueue.apply(mqueue.queues)
         try:
@@ -67,7 +68,7 @@ class Server:
             await listener.start_receiving()
             log.info("listening on %s:%s:%d", listener.protocol.lower(), bracketed(listener.local[0]), listener.local[1])
         if self.config.watch:
-            self._chores.append(asyncio.ensure_future(self._watch()))
+            self._chores.append(asyncio.ensure_future(self._watch(modified)))
         if self.config.stats:
             self._chores.append(asyncio.ensure_future(self._report()))
         # What is there now stays: the collector need not look at it again, and what requests make is gone without it.
@@ -171,8 +172,8 @@ class Server:
         log.info("%s: stopping; once more to stop at once", signal.Signals(number).name)
         self._stop_asked.set()
 
-    async def _watch(self) -> None:
-        seen = _modified(self.config.script)
+    async def _watch(self, seen: int) -> None:
+        """Read the route file again whenever it is another than that of `seen`, which is in use."""
         while True:
             await asyncio.sleep(_WATCH_INTERVAL)
             now = _modified(self.config.script)

@@ -205,8 +205,7 @@ def test_a_run_that_is_not_over_is_not_started_twice(kind: str) -> None:
     async def asynchronous() -> None:
         under_way.append(1)
         most.append(len(under_way))
-        while not release.is_set():
-            await asyncio.sleep(SHORT)
+        await asyncio.to_thread(release.wait, LONG)
         under_way.pop()
 
     async def enough() -> None:
