@@ -34,7 +34,7 @@ def micro() -> list[dict[str, Any]]:
         options = ["-o", "python_functions=bench_*", "-p", "no:cacheprovider", "--benchmark-disable-gc", f"--benchmark-json={file.name}"]
         subprocess.run([sys.executable, "-m", "pytest", *options, str(HERE / "bench_micro.py")], stdout=subprocess.DEVNULL, check=True)
         steps = json.loads(Path(file.name).read_text())["benchmarks"]
-    return [{"step": step["name"].removeprefix("bench_"), "ns": round(step["stats"]["median"] * 1e9)} for step in steps]
+    return [{"step": step["fullname"].partition("::bench_")[2], "ns": round(step["stats"]["median"] * 1e9)} for step in steps]
 
 
 def show(results: dict[str, Any]) -> None:

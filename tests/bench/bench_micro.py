@@ -56,7 +56,7 @@ def bench_unique_add(benchmark: BenchmarkFixture, addmode: int, queued: int) -> 
     benchmark.pedantic(lambda: queue.add(str(next(numbers)), "value"), rounds=20_000, iterations=1)
 
 
-def bench_mq_fetch(benchmark: BenchmarkFixture) -> None:
+def bench_ten_thousand_mq_fetch(benchmark: BenchmarkFixture) -> None:
     registry = Registry()
     registry.define("name=q")
 

@@ -8,7 +8,16 @@ every request with 200. Kamailio runs twice: a KEMI Python route doing mq_add + 
 script doing the same. Needs Debian's kamailio, kamailio-python3-modules, gcc. Prints one JSON object; ratio < 1: cheaper than Kamailio.
 """
 
-import argparse, json, os, pathlib, shutil, statistics, subprocess, tempfile, time
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 COMMON = """#!KAMAILIO
@@ -63,45 +72,56 @@ class kamailio:
 """
 
 
-def tree(pid):
+def tree(pid: int) -> list[int]:
+    """A process and its children."""
     pids = [pid]
     for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         pids += tree(int(child))
     return pids
 
 
-def cpu(pid):
-    total = 0
-    for p in tree(pid):
-        for task in os.listdir(f"/proc/{p}/task"):
-            total += int(pathlib.Path(f"/proc/{p}/task/{task}/schedstat").read_text().split()[0])
-    return total / 1e9
+def cpu(pid: int) -> float:
+    """CPU seconds that a process and its children have used."""
+    tasks = [task for p in tree(pid) for task in pathlib.Path(f"/proc/{p}/task").iterdir()]
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
-def measure(command, host, port, opts, blast, cwd):
+def blasted(blast: str, address: tuple[str, int], opts: argparse.Namespace, requests: int, window: int) -> list[float]:
+    """What sipblast prints after so many requests: got, not 200, lost, seconds, requests/s, its own CPU seconds."""
+    command = [blast, address[0], str(address[1]), opts.method, str(requests), str(window)]
+    return [float(word) for word in subprocess.run(command, capture_output=True, text=True).stdout.split()]
+
+
+def measure(
+    command: list[str], address: tuple[str, int], opts: argparse.Namespace, blast: str, cwd: pathlib.Path | None
+) -> dict[str, float]:
+    """Start a server, load it, and stop it."""
     server = subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(100):
             time.sleep(0.1)
-            probe = subprocess.run([blast, host, str(port), opts.method, "1", "1"], capture_output=True, text=True).stdout.split()
-            if probe and probe[0] == "1":
+            if blasted(blast, address, opts, 1, 1)[:1] == [1.0]:
                 break
         else:
-            raise SystemExit(f"no answer from {host}:{port}: {command}")
-        subprocess.run([blast, host, str(port), opts.method, "5000", str(opts.window)], capture_output=True)
+            raise SystemExit(f"no answer from {address}: {command}")
+        blasted(blast, address, opts, 5000, opts.window)
         before = cpu(server.pid)
-        got, bad, lost, _, rate, _ = subprocess.run(
-            [blast, host, str(port), opts.method, str(opts.n), str(opts.window)], capture_output=True, text=True, check=True
-        ).stdout.split()
+        got, bad, lost, _, rate, _ = blasted(blast, address, opts, opts.n, opts.window)
         time.sleep(0.5)
         used = cpu(server.pid) - before
-        return {"cpu_s_per_10k": used / int(got) * 1e4, "requests_per_s": float(rate), "not_200": int(bad), "lost": int(lost)}
+        return {"cpu_s_per_10k": used / got * 1e4, "requests_per_s": rate, "not_200": bad, "lost": lost}
     finally:
         server.terminate()
         server.wait()
 
 
-def main():
+def kamailio(cfg: str, work: pathlib.Path) -> list[str]:
+    """The command that runs Kamailio in the foreground."""
+    return ["kamailio", "-f", str(work / cfg), "-DD", "-E", "-Y", str(work), "-P", str(work / "k.pid"), "-m", "512", "-M", "64"]
+
+
+def main() -> None:
+    """Measure the three servers in turn, and print the medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", type=int, default=100_000)
     parser.add_argument("-w", dest="window", type=int, default=60)
@@ -115,18 +135,17 @@ def main():
     (work / "script.py").write_text(SCRIPT)
     (work / "native.cfg").write_text(NATIVE)
     (work / "kemi.cfg").write_text(KEMI.replace("{script}", str(work / "script.py")))
-    kam = lambda cfg: ["kamailio", "-f", str(work / cfg), "-DD", "-E", "-Y", str(work), "-P", str(work / "k.pid"), "-m", "512", "-M", "64"]
-    runs = {"ours": [], "kamailio_kemi_python": [], "kamailio_native": []}
+    ours, theirs = ("127.0.0.12", 5072), ("127.0.0.13", 5073)
+    runs: dict[str, list[dict[str, float]]] = {"ours": [], "kamailio_kemi_python": [], "kamailio_native": []}
     for _ in range(opts.rounds):
-        runs["ours"].append(measure(opts.command, "127.0.0.12", 5072, opts, blast, None))
-        runs["kamailio_kemi_python"].append(measure(kam("kemi.cfg"), "127.0.0.13", 5073, opts, blast, work))
-        runs["kamailio_native"].append(measure(kam("native.cfg"), "127.0.0.13", 5073, opts, blast, work))
+        runs["ours"].append(measure(opts.command, ours, opts, blast, None))
+        runs["kamailio_kemi_python"].append(measure(kamailio("kemi.cfg", work), theirs, opts, blast, work))
+        runs["kamailio_native"].append(measure(kamailio("native.cfg", work), theirs, opts, blast, work))
     shutil.rmtree(work, ignore_errors=True)
-    middle = {k: {f: round(statistics.median(r[f] for r in v), 4) for f in v[0]} for k, v in runs.items()}
+    middle = {name: {key: round(statistics.median(run[key] for run in rounds), 4) for key in rounds[0]} for name, rounds in runs.items()}
     own = middle["ours"]["cpu_s_per_10k"]
-    middle["ratio_to_kemi_python"] = round(own / middle["kamailio_kemi_python"]["cpu_s_per_10k"], 3)
-    middle["ratio_to_native"] = round(own / middle["kamailio_native"]["cpu_s_per_10k"], 3)
-    print(json.dumps(middle, indent=2))
+    ratios = {f"ratio_to_{name}": round(own / middle[f"kamailio_{name}"]["cpu_s_per_10k"], 3) for name in ("kemi_python", "native")}
+    print(json.dumps({**middle, **ratios}, indent=2))
 
 
 if __name__ == "__main__":

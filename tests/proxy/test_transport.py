@@ -89,7 +89,7 @@ def message_of(via: str, call_id: str = "c1") -> bytes:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for what the other end of a socket brings about."""
-    while not condition():  # noqa: ASYNC110 -- a counter wakes nobody
+    while not condition():  # a counter wakes nobody
         await asyncio.sleep(0.001)
 
 

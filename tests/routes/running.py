@@ -100,7 +100,7 @@ async def until(condition: Callable[[], bool]) -> None:
     """Wait until the condition holds; TimeoutError when it never does."""
     async with asyncio.timeout(PATIENCE):
         while not condition():
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 -- what is waited for is a number of somebody else
+            await asyncio.sleep(0.01)
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
