@@ -72,6 +72,19 @@ def saved(file: Path | str, pairs: Pairs, *definitions: str) -> None:
     asyncio.run(main())
 
 
+def unsaved(file: Path, pairs: Pairs, *definitions: str, recovery_dir: Path | None = None) -> list[Saved]:
+    """A program that loads, adds `pairs`, and finds the database locked at its end."""
+
+    async def main() -> list[Saved]:
+        async with Life(file, *definitions, retry_for=0.0, recovery_dir=recovery_dir) as life:
+            await life.load()
+            life.add(*pairs, queue=next(iter(life.registry)).name)
+            with locked(file):
+                return await life.save()
+
+    return asyncio.run(main())
+
+
 @contextmanager
 def locked(file: Path) -> Iterator[sqlite3.Connection]:
     """A program that holds SQLite's exclusive lock, until the end of the block or `rollback`."""

@@ -125,7 +125,7 @@ class TestOverARestart:
         assert loaded(file) == [(text, text)]
         assert not list(file.parent.glob("*.jsonl"))
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.lists(st.tuples(st.text(st.characters()), st.text(st.characters())), max_size=5))
     def test_any_string_survives(self, tmp_path_factory: pytest.TempPathFactory, pairs: Pairs) -> None:
         file = tmp_path_factory.mktemp("any") / "queues.db"
