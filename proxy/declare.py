@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import TypeVar
 
 from mqueue import DefinitionError
-from proxy.script import RouteCallback, RouteFunction, RtimerParameter, TimerCallback, TimerFunction, Where, current
+from proxy.script import RouteCallback, RouteFunction, RtimerParameter, TimerCallback, TimerFunction, Where, current, is_async
 from proxy.sip.names import TOKEN
 
 _Route = TypeVar("_Route", bound=RouteFunction)
@@ -55,8 +54,7 @@ def timer(interval: float, name: str | None = None) -> Callable[[_Timer], _Timer
         if mistake:
             current().problem(where, f"timer {title}: {mistake}")
         else:
-            is_async = inspect.iscoroutinefunction(function)
-            current().timers.append(TimerCallback(title, function, float(interval), Where.of(function), is_async))
+            current().timers.append(TimerCallback(title, function, float(interval), Where.of(function), is_async(function)))
         return function
 
     return declare
@@ -102,7 +100,7 @@ def _declare_route(methods: tuple[str, ...], function: RouteFunction, where: Whe
     if mistake:
         script.problem(where, f"route {title}: {mistake}")
         return
-    callback = RouteCallback(title, function, methods, Where.of(function), inspect.iscoroutinefunction(function))
+    callback = RouteCallback(title, function, methods, Where.of(function), is_async(function))
     taken = {method: script.routes[method] for method in methods if method in script.routes}
     if not methods and script.default_route:
         taken = {"every other method": script.default_route}

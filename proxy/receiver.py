@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Mapping
 
 from proxy.counters import Counters
 from proxy.outbound import Outbound
@@ -12,7 +13,7 @@ from proxy.router import Router
 from proxy.sip import message as sip
 from proxy.sip.address import NameAddr
 from proxy.sip.errors import ParseError
-from proxy.sip.forwarding import NextHop, count_hop, next_hop, pop_own_route, pop_via, push_via, stateless_branch
+from proxy.sip.forwarding import NextHop, count_hop, next_hop, pop_own_route, pop_via, push_via, stateless_branch, unsupported_extensions
 from proxy.sip.framing import parse_message
 from proxy.sip.replying import rejection, status_line
 from proxy.sip.uri import SipUri
@@ -85,6 +86,10 @@ class Receiver:
             if not count_hop(message):
                 self._refuse(request, 483, "Max-Forwards is used up")
                 return
+            if unsupported := unsupported_extensions(message):
+                tags = ", ".join(unsupported)
+                self._refuse(request, 420, f"Proxy-Require: {tags}", {"Unsupported": tags})
+                return
             pop_own_route(message, self.outbound.is_myself)
             hop = next_hop(message, target)
         except ParseError as error:
@@ -108,11 +113,11 @@ class Receiver:
 
         self.outbound.deliver(hop.protocol, hop.host, hop.port, send, failed, request.transport)
 
-    def _refuse(self, request: Request, status_code: int, reason: str) -> None:
+    def _refuse(self, request: Request, status_code: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
         if request.method == "ACK":
             self.counters.drops["ack not forwarded"] += 1
         log.debug("%s not forwarded: %s", request.method, reason)
-        request.refuse(status_code)
+        request.refuse(status_code, headers or {})
 
     def _request(self, message: sip.Request, data: bytes, source: Address, transport: Transport) -> None:
         reply_to = check_request(message, source)

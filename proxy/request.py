@@ -9,9 +9,11 @@ from proxy import pv
 from proxy.errors import RequestError
 from proxy.sip import message as sip
 from proxy.sip.address import NameAddr
+from proxy.sip.errors import ParseError
 from proxy.sip.names import canonical
 from proxy.sip.replying import response, status_line
-from proxy.sip.via import Address
+from proxy.sip.uri import SipUri
+from proxy.sip.via import Address, bare
 
 if TYPE_CHECKING:
     from proxy.receiver import Receiver
@@ -105,6 +107,14 @@ class Request:
         """Take every header field of this name out of what is forwarded; how many there were."""
         return self.message.remove(name)
 
+    def is_myself(self, uri: str | None = None) -> bool:
+        """True when the host and port of a SIP URI, by default the Request-URI, name this proxy: Kamailio's ``uri == myself``."""
+        try:
+            parsed = SipUri.parse(self.request_uri if uri is None else uri)
+        except ParseError:
+            return False
+        return self._receiver.outbound.is_myself(bare(parsed.host).lower(), parsed.port)
+
     def pv(self, name: str) -> str | int | None:
         """The value of a pseudo-variable such as ``$fU``, as Kamailio has it; None for $null. PseudoVariableError when unknown."""
         return pv.compile_name(name).get(self)
@@ -152,10 +162,10 @@ class Request:
         self._receiver.forward(self, to)
         self.is_decided = True
 
-    def refuse(self, status_code: int) -> None:
+    def refuse(self, status_code: int, headers: Mapping[str, str]) -> None:
         """Answer a request that could not be forwarded after all, which `reply` would not do."""
         self.is_decided = False
-        self.reply(status_code)
+        self.reply(status_code, headers=headers)
 
     def _must_be_open(self) -> None:
         if self.is_decided:

@@ -41,7 +41,7 @@ class Router:
             started = perf_counter()
             try:
                 callback.function(request)
-            except Exception:  # the fence around a user's callback
+            except (Exception, SystemExit):  # the fence around a user's callback
                 self._failed(callback, request)
             seconds = perf_counter() - started
             if seconds > SLOW:
@@ -73,7 +73,7 @@ class Router:
         current_request.set(request)
         try:
             await timed(callback.function(request), lambda seconds: warn_slow(callback, seconds))
-        except Exception:  # the fence around a user's callback
+        except (Exception, SystemExit):  # the fence around a user's callback
             self._failed(callback, request)
         if not request.is_decided:
             self._undecided(callback, request)

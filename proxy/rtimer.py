@@ -7,11 +7,10 @@ modparam("rtimer", "exec", "timer=ta;route=NAME")             a function of the 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from proxy.script import RtimerParameter, Script, TimerCallback, Where
+from proxy.script import RtimerParameter, Script, TimerCallback, Where, is_async
 
 _EVENT_NAME = "rtimer"  # what Kamailio hands to the function
 _DEFAULT_INTERVAL = "120"  # seconds, as in Kamailio
@@ -71,8 +70,8 @@ def _callback(timers: Mapping[str, _Named], parameter: RtimerParameter, namespac
     function = namespace.get(route)
     if not callable(function):
         raise _WrongParameter(f"the route file has no function {route!r}; define it, it is called with one string")
-    is_async = inspect.iscoroutinefunction(function)
-    return TimerCallback(f"{timer.name}:{route}", function, timer.interval, Where.of(function), is_async, timer.mode, _EVENT_NAME)
+    where = Where.of(function)
+    return TimerCallback(f"{timer.name}:{route}", function, timer.interval, where, is_async(function), timer.mode, _EVENT_NAME)
 
 
 def _values(text: str, known: tuple[str, ...]) -> dict[str, str]:

@@ -40,6 +40,11 @@ class Where:
         return cls(code.co_filename, code.co_firstlineno) if code else cls("?", 0)
 
 
+def is_async(function: Callable[..., Any]) -> bool:
+    """True for a function, or an object with a call, whose result is to be awaited."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something that keeps a route file from being used."""

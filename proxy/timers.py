@@ -109,7 +109,7 @@ class _AsyncTimer(_Timer):
                 if self._task.cancelling():
                     raise
                 self.failed()  # what the callback waited for was cancelled, not the timer
-            except Exception:  # the fence around a user's callback
+            except (Exception, SystemExit):  # the fence around a user's callback
                 self.failed()
             self._running = False
             self.ended()
@@ -144,7 +144,7 @@ class _ThreadTimer(_Timer):
         while not self._stopping.wait(max(0.0, self.schedule.deadline - monotonic())):
             try:
                 self.callback.function(*self._arguments)
-            except Exception:  # the fence around a user's callback
+            except (Exception, SystemExit):  # the fence around a user's callback
                 self.failed()
             self.ended()
         try:

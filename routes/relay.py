@@ -11,7 +11,7 @@ from proxy import Request, route
 
 @route.request("OPTIONS")
 def options(request: Request) -> None:
-    if request.pv("$rU") is None and request.expand("$rd:$rp") == request.expand("$Ri:$Rp"):
+    if request.is_myself() and request.pv("$rU") is None:
         request.reply(200, "OK", headers={"Accept": "*/*"})
     else:
         request.forward()

@@ -42,6 +42,11 @@ def count_hop(request: Request) -> bool:
     return left > 0
 
 
+def unsupported_extensions(request: Request) -> list[str]:
+    """The option tags of Proxy-Require, none of which is supported: 420 is owed where there is one (section 16.3 step 5)."""
+    return [tag for tag in request.values(b"proxy-require") if tag]
+
+
 def pop_own_route(request: Request, is_myself: IsMyself) -> bool:
     """Take away the topmost Route value when it names this proxy (section 16.4); True when it did."""
     routes = request.values(b"route")

@@ -67,9 +67,11 @@ class Via:
 
     @property
     def reply_to(self) -> Address:
-        """Where an unreliable transport sends the response (RFC 3261 section 18.2.2, RFC 3581 section 4)."""
+        """Where the response goes (RFC 3261 section 18.2.2, RFC 3581 section 4); over a stream only once the connection is closed."""
         params = parse_params(self.params)
         host, port = self.sent_by
+        if self.protocol != "UDP":
+            return bare(params.get("received") or host), port
         if maddr := params.get("maddr"):
             return bare(maddr), port
         rport = params.get("rport") or ""

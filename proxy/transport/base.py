@@ -41,7 +41,8 @@ class Endpoint:
 
     def __init__(self, local: Address, advertised: Address | None) -> None:
         self.local = local
-        self._advertised = advertised
+        # Port 0 stands for the one that was bound.
+        self._advertised = (advertised[0], advertised[1] or local[1]) if advertised else None
         self._own = {(host.lower(), port) for host, port in filter(None, (local, advertised))}
         self._wildcard = ipaddress.ip_address(local[0].partition("%")[0]).is_unspecified
 

@@ -235,3 +235,12 @@ def test_a_broken_file_leaves_nothing_behind(tmp_path: Path) -> None:
     problems_of(tmp_path, f"{HEAD}{ROUTE}1 / 0\n")
     assert current() is before
     assert script_of(tmp_path, f"{HEAD}{ROUTE}").default_route is not None
+
+
+def test_an_object_with_an_async_call_is_awaited(tmp_path: Path) -> None:
+    file = tmp_path / "route.py"
+    file.write_text(
+        "from proxy import Request, route\n\n\nclass Answer:\n    async def __call__(self, request: Request) -> None:\n"
+        "        request.reply(200)\n\n\nroute.request()(Answer())\n"
+    )
+    assert [callback.is_async for callback in load(file).all_routes()] == [True]

@@ -285,6 +285,23 @@ def test_an_ack_that_cannot_be_forwarded_is_counted() -> None:
     assert proxy.dropped == {"ack not forwarded": 1}
 
 
+@pytest.mark.parametrize(
+    ("uri", "is_ours"),
+    [
+        (f"sip:alice@{LOCAL[0]}:{LOCAL[1]}", True),
+        ("sip:proxy.example", True),
+        ("sip:PROXY.example:5090", True),
+        (f"sip:{LOCAL[0]}:1", False),
+        ("sip:elsewhere.example", False),
+        ("tel:+1", False),
+    ],
+)
+def test_what_names_this_proxy(uri: str, is_ours: bool) -> None:
+    request = request_of(proxy=Proxy(aliases=frozenset({("proxy.example", None)})))
+    assert request.is_myself(uri) is is_ours
+    assert request.is_myself() is False
+
+
 def test_a_dropped_request_is_counted_once() -> None:
     def route(request: Request) -> None:
         request.drop()

@@ -51,6 +51,16 @@ def test_a_route_that_raises_answers_500_and_the_process_goes_on(route: RouteFun
     assert "LookupError: no such subscriber" in caplog.text
 
 
+def leave(request: Request) -> None:
+    raise SystemExit(3)
+
+
+def test_a_route_that_exits_answers_500_and_the_process_goes_on() -> None:
+    proxy = Proxy(leave)
+    run(proxy, MESSAGE, MESSAGE)
+    assert lines(proxy) == ["SIP/2.0 500 Server Internal Error"] * 2
+
+
 def test_a_route_that_raises_after_a_provisional_answer_answers_500() -> None:
     def route(request: Request) -> None:
         request.reply(180)

@@ -81,6 +81,8 @@ def test_branch(params: str, branch: str) -> None:
         ("SIP/2.0/UDP a:5070;received=192.0.2.9", ("192.0.2.9", 5070)),
         ("SIP/2.0/UDP a:5070;received=192.0.2.9;rport=6000", ("192.0.2.9", 6000)),
         ("SIP/2.0/UDP a:5070;rport=6000", ("a", 6000)),
+        ("SIP/2.0/TCP a:5070;received=192.0.2.9;rport=6000", ("192.0.2.9", 5070)),
+        ("SIP/2.0/TCP a:5070;maddr=192.0.2.20", ("a", 5070)),
         ("SIP/2.0/UDP a:5070;received=192.0.2.9;rport", ("192.0.2.9", 5070)),
         ("SIP/2.0/UDP a:5070;received=192.0.2.9;rport=0", ("192.0.2.9", 5070)),
         ("SIP/2.0/UDP a:5070;received=192.0.2.9;rport=65536", ("192.0.2.9", 5070)),
