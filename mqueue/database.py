@@ -23,13 +23,16 @@ from mqueue.errors import PersistenceError
 FAILURES: Final = (SQLAlchemyError, OSError)
 """What a database raises when it cannot do what it was asked. Refused and cancelled connections are OSError, timeouts too."""
 
-LOCK_WAIT: Final = 0.25
-"""Seconds that one attempt waits for a lock; whoever calls tries again as long as it has patience."""
+_SQLITE_LOCK_WAIT: Final = 0.25
+"""Seconds that one attempt waits for SQLite's lock; whoever calls tries again as long as it has patience."""
 
-CONNECT_WAIT: Final = 5.0
+_POSTGRESQL_LOCK_WAIT: Final = 2.0
+"""Seconds, the same for PostgreSQL: an autovacuum that is in the way is ended after deadlock_timeout, 1 s, and not before."""
+
+_CONNECT_WAIT: Final = 5.0
 """Seconds that a server has to answer a connection attempt."""
 
-STATEMENT_WAIT: Final = 60.0
+_STATEMENT_WAIT: Final = 60.0
 """Seconds that a PostgreSQL server has for one statement: a chunk takes milliseconds, a dead peer never answers."""
 
 # The first byte of SQLite's result code (sqlite.org/rescode.html), or the class of an SQLSTATE (SQL:2023 part 2, table 39, and
@@ -38,7 +41,7 @@ _PASSING_SQLITE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FU
 _PASSING_SQLSTATES = {"08", "40", "53", "55", "57", "58"}
 _REFUSED_SQLSTATES = {"22", "23"}
 
-_REMEDIES = {
+_SQLITE_REMEDIES = {
     sqlite3.SQLITE_BUSY: "another program holds its lock: stop that one, or wait for it",
     sqlite3.SQLITE_LOCKED: "another program holds its lock: stop that one, or wait for it",
     sqlite3.SQLITE_FULL: "make room on the disk",
@@ -48,6 +51,10 @@ _REMEDIES = {
     sqlite3.SQLITE_PERM: "make the file and its directory writable for this user",
     sqlite3.SQLITE_NOTADB: "put the right file there, or move this one away to start with empty queues",
     sqlite3.SQLITE_CORRUPT: "restore it (sqlite3 FILE .recover), or move it away to start with empty queues",
+}
+_SQLSTATE_REMEDIES = {
+    "53": "make room on the server: disk, memory or connections",
+    "55": "another program holds a lock on the table: stop that one, or wait for it",
 }
 _SERVER_REMEDY = "see that the server runs, and that host, user, password and database of db_url are right"
 _TABLE_REMEDY = "see that the table is as Kamailio has it (id, key, val), or give the queue another name"
@@ -91,14 +98,14 @@ def _engine(url: DbUrl) -> AsyncEngine:
 
 
 _CONNECT_ARGUMENTS: dict[str, dict[str, Any]] = {
-    "sqlite+aiosqlite": {"timeout": LOCK_WAIT},
+    "sqlite+aiosqlite": {"timeout": _SQLITE_LOCK_WAIT},
     "postgresql+asyncpg": {
-        "timeout": CONNECT_WAIT,
-        "command_timeout": STATEMENT_WAIT,
-        "server_settings": {"lock_timeout": str(int(LOCK_WAIT * 1000))},
+        "timeout": _CONNECT_WAIT,
+        "command_timeout": _STATEMENT_WAIT,
+        "server_settings": {"lock_timeout": str(int(_POSTGRESQL_LOCK_WAIT * 1000))},
     },
     # Without the strict mode MySQL shortens what is too long, in silence.
-    "mysql+aiomysql": {"connect_timeout": CONNECT_WAIT, "init_command": "SET sql_mode='STRICT_ALL_TABLES', innodb_lock_wait_timeout=1"},
+    "mysql+aiomysql": {"connect_timeout": _CONNECT_WAIT, "init_command": "SET sql_mode='STRICT_ALL_TABLES', innodb_lock_wait_timeout=1"},
 }
 
 
@@ -135,7 +142,7 @@ def is_refused(error: DBAPIError) -> bool:
 def explain(error: BaseException) -> str:
     """What went wrong, in the database's words, and what to do about it."""
     if isinstance(error, DBAPIError):
-        return f"{first_line(error.orig or error)}; {_REMEDIES.get(_sqlite_code(error) or 0, _remedy(error))}"
+        return f"{first_line(error.orig or error)}; {_remedy(error)}"
     if isinstance(error, OSError):
         return f"{error}; see that it may be written" if error.filename else f"{first_line(error)}; {_SERVER_REMEDY}"
     return f"{first_line(error)}; {_TABLE_REMEDY}"
@@ -147,7 +154,10 @@ def first_line(error: BaseException) -> str:
 
 
 def _remedy(error: DBAPIError) -> str:
-    return _TABLE_REMEDY if _sqlite_code(error) is not None else _SERVER_REMEDY
+    code = _sqlite_code(error)
+    if code is None:
+        return _SQLSTATE_REMEDIES.get(_sqlstate(error)[:2], _SERVER_REMEDY)
+    return _SQLITE_REMEDIES.get(code, _TABLE_REMEDY)
 
 
 def _sqlite_code(error: DBAPIError) -> int | None:

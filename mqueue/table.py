@@ -9,7 +9,7 @@ the same, and what Kamailio wrote is read likewise. What a column cannot give ba
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, func, inspect, text
 from sqlalchemy.engine import Connection
@@ -22,6 +22,8 @@ from sqlalchemy.sql.elements import quoted_name
 from mqueue.database import Database, is_refused
 from mqueue.errors import PersistenceError
 from mqueue.rows import Pair, Rows
+
+_Stored = tuple[str | bytes, str | bytes]
 
 COLUMNS = ("id", "key", "val")
 
@@ -44,7 +46,10 @@ class QueueTable:
         self._dialect = database.url.dialect
 
     async def prepare(self, connection: AsyncConnection) -> None:
-        """Create the table when it is missing and keep others from writing to it. PersistenceError when it has other columns."""
+        """Create the table when it is missing and keep others from writing to it. PersistenceError when it has other columns.
+
+        Without the lock a row of another program could come to light later, with an id that is less than the largest one now.
+        """
         found = await connection.run_sync(self._columns)
         if found is None:
             await connection.execute(CreateTable(self._table))
@@ -70,11 +75,15 @@ class QueueTable:
             return found.scalar_one()
 
     async def read(self, rows: Rows, most: int) -> list[Row]:
-        """At most `most` of `rows`, in the order of id."""
+        """At most `most` of `rows`, in the order of id; fewer when there are no more.
+
+        The upper end is not for the database: PostgreSQL, before it knows a new table, takes a range for a few rows and sorts them all.
+        """
         ids = self._table.c.id
+        select = self._table.select().order_by(ids).limit(most)
         async with self._database.reading() as connection:
-            found = await connection.execute(self._table.select().where(self._among(rows)).order_by(ids).limit(most))
-            return [Row(number, _read(key), _read(value)) for number, key, value in found]
+            found = await connection.execute(select if rows.after is None else select.where(ids > rows.after))
+            return [Row(number, _read(key), _read(value)) for number, key, value in found if number <= rows.upto]
 
     async def delete(self, connection: AsyncConnection, rows: Rows) -> None:
         """Delete `rows`."""
@@ -84,23 +93,23 @@ class QueueTable:
         """Append `pairs`; returns those that the database refused."""
         refused: list[Pair] = []
         accepted: list[Pair] = []
-        values: list[dict[str, Any]] = []
+        values: list[_Stored] = []
         for pair in pairs:
             key, value = self._stored(pair[0]), self._stored(pair[1])
             if key is None or value is None:
                 refused.append(pair)
             else:
                 accepted.append(pair)
-                values.append({"key": key, "val": value})
+                values.append((key, value))
         return refused + [accepted[index] for index in await self._insert(connection, values, 0)]
 
-    async def _insert(self, connection: AsyncConnection, values: list[dict[str, Any]], first: int) -> list[int]:
+    async def _insert(self, connection: AsyncConnection, values: list[_Stored], first: int) -> list[int]:
         """Insert `values`, numbered from `first`; the numbers of those refused, found by halving."""
         if not values:
             return []
         savepoint = await connection.begin_nested()
         try:
-            await connection.execute(self._table.insert(), values)
+            await connection.exec_driver_sql(self._insertion(connection), values)
         except DBAPIError as error:
             if not is_refused(error):
                 raise
@@ -112,6 +121,10 @@ class QueueTable:
             return [first]
         half = len(values) // 2
         return await self._insert(connection, values[:half], first) + await self._insert(connection, values[half:], first + half)
+
+    def _insertion(self, connection: AsyncConnection) -> str:
+        """The INSERT in the driver's own SQL: SQLAlchemy's parameters would take a third of the time of a save."""
+        return str(self._table.insert().compile(dialect=connection.dialect, column_keys=COLUMNS[1:]))
 
     def _columns(self, connection: Connection) -> list[str] | None:
         try:
@@ -128,10 +141,11 @@ class QueueTable:
 
     def _stored(self, value: str) -> str | bytes | None:
         """What is bound for `value`; None when it would not come back as it is."""
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return _as_bytes(value) if self._dialect == "sqlite" else None
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                return _as_bytes(value) if self._dialect == "sqlite" else None
         return value
 
 

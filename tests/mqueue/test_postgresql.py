@@ -169,7 +169,7 @@ def test_what_is_wrong_with_the_url_is_said(server: Server, user: str, database:
     assert "secret" not in str(caught.value)
 
 
-def test_a_table_that_is_locked_at_shutdown(server: Server, tmp_path: Path) -> None:
+def test_a_table_that_is_locked_at_shutdown(server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async with Life(server.url) as life:
             await life.load()
@@ -181,6 +181,7 @@ def test_a_table_that_is_locked_at_shutdown(server: Server, tmp_path: Path) -> N
             await lock.close()
 
     asyncio.run(main())
+    assert "another program holds a lock on the table" in caplog.text
     assert loaded(server.url) == [("a", "1")]
     assert (server.rows(), recovery_files(tmp_path)) == ([("a", "1")], [])
 
@@ -204,3 +205,24 @@ def test_a_server_that_is_down(server: Server, tmp_path: Path) -> None:
         server.start()
     assert loaded(server.url) == [("a", "1"), ("b", "2")]
     assert (server.rows(), recovery_files(tmp_path)) == ([("a", "1"), ("b", "2")], [])
+
+
+def test_a_row_that_is_being_inserted_at_start_up_is_waited_for(server: Server) -> None:
+    saved(server.url, [("a", "1")])
+
+    async def main() -> Pairs:
+        other = await asyncpg.connect(host=str(server.directory), user="mqproxy", database=server.database)
+        await other.execute("BEGIN; INSERT INTO q (key, val) VALUES ('being inserted', '2')")
+        await asyncio.to_thread(server.execute, "INSERT INTO q (key, val) VALUES ('after it', '3')")
+        async with Life(server.url, retry_for=30) as life:
+            loading = asyncio.create_task(life.load())
+            await asyncio.sleep(0.3)
+            await other.execute("COMMIT")
+            await loading
+            await other.close()
+            await life.save()
+            return life.queued()
+
+    pairs = [("a", "1"), ("being inserted", "2"), ("after it", "3")]
+    assert asyncio.run(main()) == pairs
+    assert server.rows() == pairs
