@@ -35,7 +35,7 @@ fuzz: $(READY)
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mqproxy needs Python 3.11 or newer; name one with make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[dev,http]'
+	$(BIN)/pip install --quiet --editable '.[dev,http,mysql,postgresql]'
 	@touch $@
 
 clean:
