@@ -43,7 +43,7 @@ class Endpoint:
         self.local = local
         # Port 0 stands for the one that was bound.
         self._advertised = (advertised[0], advertised[1] or local[1]) if advertised else None
-        self._own = {(host.lower(), port) for host, port in filter(None, (local, advertised))}
+        self._own = {(host.lower(), port) for host, port in filter(None, (local, self._advertised))}
         self._wildcard = ipaddress.ip_address(local[0].partition("%")[0]).is_unspecified
 
     def sent_by(self, to: str) -> str:

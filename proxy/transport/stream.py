@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from contextvars import Context
 from itertools import count
 from typing import cast
 
@@ -59,7 +60,9 @@ class StreamListener(Endpoint):
         elif len(self.connections) + len(self._connecting) >= _MOST_CONNECTIONS:
             self.counters.drops["too many tcp connections"] += 1
         else:
-            self._connecting[to] = asyncio.ensure_future(self._connect(to)), [data]
+            # A context of its own: the connection outlives the request that it is opened for, whose Call-ID is in this one.
+            task = asyncio.get_running_loop().create_task(self._connect(to), context=Context())
+            self._connecting[to] = task, [data]
 
     def admit(self, connection: StreamConnection) -> str | None:
         """Enter a new connection; its id, or None when there are too many."""

@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
+from contextvars import ContextVar
 
 import pytest
 
@@ -19,7 +20,7 @@ from proxy.script import RouteFunction, Script
 from proxy.sip.framing import StreamFramer
 from proxy.sip.via import Address, bracketed
 from proxy.transport import stream
-from proxy.transport.base import Endpoint, is_local, is_numeric, is_unicast
+from proxy.transport.base import Endpoint, Transport, is_local, is_numeric, is_unicast
 from proxy.transport.stream import StreamListener
 from proxy.transport.udp import UdpListener
 from tests.proxy.wire import MESSAGE, callback_of, edited, header, reply_ok, start_line
@@ -291,6 +292,31 @@ def test_requests_to_one_peer_share_a_connection_that_is_opened_for_them() -> No
     asyncio.run(scenario())
 
 
+def test_a_connection_forgets_the_request_that_it_was_opened_for() -> None:
+    current: ContextVar[str] = ContextVar("current", default="none")
+    seen: list[str] = []
+
+    def receive(data: bytes, source: Address, transport: Transport) -> None:
+        seen.append(current.get())
+
+    async def scenario() -> None:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(as_response((await answers(reader, 1))[0]))
+            await reader.read()
+            writer.close()
+
+        listener = StreamListener(("127.0.0.1", 0), None, receive, lambda *_: None, Counters())
+        async with asyncio.timeout(LIMIT), await asyncio.start_server(answer, "127.0.0.1", 0) as peer:
+            current.set("a request")
+            listener.send(message_of("SIP/2.0/TCP 127.0.0.1:5060;branch=z9hG4bK1"), peer.sockets[0].getsockname()[:2])
+            await until(lambda: seen)
+            listener.close()
+            await until(lambda: not listener.connections)
+
+    asyncio.run(scenario())
+    assert seen == ["none"]
+
+
 def test_a_peer_that_cannot_be_reached_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         with closing(socket.socket()) as nobody:
@@ -421,6 +447,7 @@ def test_after_stop_receiving_what_waits_is_still_sent() -> None:
         (("127.0.0.1", 5060), ("192.0.2.1", 5070), "127.0.0.1", 5060, True),
         (("127.0.0.1", 5060), ("SIP.example.com", 5070), "sip.example.com", 5070, True),
         (("127.0.0.1", 5060), ("sip.example.com", 5070), "sip.example.com", 5060, False),
+        (("127.0.0.1", 5060), ("sip.example.com", 0), "sip.example.com", 5060, True),  # port 0: the one that was bound
     ],
 )
 def test_what_is_here(local: Address, advertised: Address | None, host: str, port: int, here: bool) -> None:
