@@ -73,6 +73,12 @@ class Router:
         current_request.set(request)
         try:
             await timed(callback.function(request), lambda seconds: warn_slow(callback, seconds))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                self._counters.drops["route cancelled at shutdown"] += not request.is_decided
+                raise
+            self._failed(callback, request)  # what the callback waited for was cancelled, not the callback
         except (Exception, SystemExit):  # the fence around a user's callback
             self._failed(callback, request)
         if not request.is_decided:

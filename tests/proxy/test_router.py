@@ -248,3 +248,35 @@ def test_what_an_async_route_awaits_may_fail_inside_it() -> None:
     proxy = Proxy(route)
     run(proxy, MESSAGE)
     assert lines(proxy) == ["SIP/2.0 504 Server Time-out"]
+
+
+async def await_what_is_cancelled(request: Request) -> None:
+    waited_for = asyncio.get_running_loop().create_future()
+    waited_for.cancel()
+    await waited_for
+
+
+def test_a_route_that_awaits_what_is_cancelled_answers_500(caplog: pytest.LogCaptureFixture) -> None:
+    proxy = Proxy()
+    proxy.script.default_route = callback_of(await_what_is_cancelled, "waiter")
+    run(proxy, MESSAGE)
+    assert lines(proxy) == ["SIP/2.0 500 Server Internal Error"]
+    assert proxy.counters.route_errors == {"waiter": 1}
+    assert "route waiter (routes.py:1) failed on MESSAGE" in caplog.text
+
+
+def test_a_request_whose_route_is_cancelled_at_shutdown_is_counted() -> None:
+    async def never_end(request: Request) -> None:
+        await asyncio.Event().wait()
+
+    async def scenario() -> None:
+        proxy.receive(MESSAGE)
+        await asyncio.sleep(0)
+        await proxy.router.finish(0)
+        await asyncio.sleep(0)
+
+    proxy = Proxy()
+    proxy.script.default_route = callback_of(never_end)
+    asyncio.run(scenario())
+    assert lines(proxy) == []
+    assert proxy.dropped == {"route cancelled at shutdown": 1}
