@@ -10,6 +10,7 @@ import gc
 import logging
 import os
 import signal
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ class Server:
         self._router = Router(self.script, self.counters)
         self._receiver = Receiver(self._router, self.counters)
         self._timers = Timers((), self.counters)
-        self._chores: list[asyncio.Task[Any]] = []
+        self._chores: set[asyncio.Task[Any]] = set()
         self._stop_asked = asyncio.Event()
         self._reloading = asyncio.Lock()
 
@@ -68,9 +69,9 @@ class Server:
             await listener.start_receiving()
             log.info("listening on %s:%s:%d", listener.protocol.lower(), bracketed(listener.local[0]), listener.local[1])
         if self.config.watch:
-            self._chores.append(asyncio.ensure_future(self._watch(modified)))
+            self._start_chore(self._watch(modified))
         if self.config.stats:
-            self._chores.append(asyncio.ensure_future(self._report()))
+            self._start_chore(self._report())
         # What is there now stays: the collector need not look at it again, and what requests make is gone without it.
         gc.collect()
         gc.freeze()
@@ -80,8 +81,9 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):  # before the database is read: what is read must be saved
             loop.add_signal_handler(number, self._asked_to_stop, number)
-        await self.start()
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._chores.append(asyncio.ensure_future(self.reload())))
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._start_chore(self.reload()))
+        async with self._reloading:  # what SIGHUP asks for meanwhile comes after
+            await self.start()
         await self._stop_asked.wait()
         await self.stop()
 
@@ -143,9 +145,10 @@ class Server:
         if parameters.db_url is None:
             return
         from mqueue.persistence import Persistence  # here, since SQLAlchemy takes 0.25 s to import
+        from mqueue.progress import Bar
 
         recovery_dir = Path(parameters.recovery_dir) if parameters.recovery_dir else None
-        self._persistence = Persistence(mqueue.queues, parameters.db_url, recovery_dir=recovery_dir)
+        self._persistence = Persistence(mqueue.queues, parameters.db_url, recovery_dir=recovery_dir, progress=Bar())
         for definition in parameters.definitions.values():
             if definition.dbmode:
                 log.info("queue %s: %s", definition.name, _dbmode_in_words(definition.dbmode))
@@ -171,6 +174,16 @@ class Server:
             os._exit(1)
         log.info("%s: stopping; once more to stop at once", signal.Signals(number).name)
         self._stop_asked.set()
+
+    def _start_chore(self, work: Coroutine[Any, Any, object]) -> None:
+        chore = asyncio.ensure_future(work)
+        self._chores.add(chore)
+        chore.add_done_callback(self._chore_ended)
+
+    def _chore_ended(self, chore: asyncio.Task[Any]) -> None:
+        self._chores.discard(chore)
+        if not chore.cancelled() and (error := chore.exception()):
+            log.error("a reload or the line of statistics failed; the proxy goes on", exc_info=error)
 
     async def _watch(self, seen: int) -> None:
         """Read the route file again whenever it is another than that of `seen`, which is in use."""

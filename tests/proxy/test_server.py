@@ -199,6 +199,29 @@ def test_reload_watches_the_route_file(tmp_path: Path) -> None:
         assert ask(port) == "SIP/2.0 486 Busy Here"
 
 
+def test_a_reload_that_fails_unforeseen_is_told_and_the_next_one_works(tmp_path: Path) -> None:
+    with started(tmp_path, ROUTE) as process:
+        port = process.port()
+        (tmp_path / "routes.py").write_text("class Odd(BaseException): ...\nraise Odd('of the route file')\n")
+        process.signal(signal.SIGHUP)
+        process.wait_for("a reload or the line of statistics failed")
+        process.wait_for("Odd: of the route file")
+        (tmp_path / "routes.py").write_text(ROUTE)
+        process.signal(signal.SIGHUP)
+        process.wait_for("reloaded")
+        assert ask(port) == "SIP/2.0 200 OK"
+
+
+def test_a_long_load_and_save_show_how_far_they_are(tmp_path: Path) -> None:
+    slow = "\nfrom mqueue import progress\nprogress.Bar.__init__.__defaults__ = (0.0,)  # as if a second were over at once\n"
+    with started(tmp_path, ROUTE + QUEUE + slow) as process:
+        assert ask(process.port(), "c0", "INFO") == "SIP/2.0 200 OK"
+        process.signal(signal.SIGTERM)
+        status, said = process.end()
+    assert status == 0, said
+    assert "queue events: 1 of 1 items done" in said
+
+
 def test_json_logs_carry_the_call_id(tmp_path: Path) -> None:
     failing = ROUTE.replace("request.reply(200)", "raise LookupError('no such subscriber')")
     with started(tmp_path, failing, "--log-format", "json", "--log-level", "debug") as process:
