@@ -37,4 +37,4 @@ class PseudoVariableError(ProxyError, ValueError):
 
 
 class RequestError(ProxyError, RuntimeError):
-    """A second final response, or a reply to what takes none."""
+    """A reply or a forward of a request that was answered, forwarded or dropped already."""

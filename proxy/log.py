@@ -17,7 +17,7 @@ FORMATS = ("human", "json")
 LEVELS = ("debug", "info", "warning", "error")
 
 current_request: ContextVar[Request | None] = ContextVar("current request", default=None)
-"""The request of an async callback."""
+"""The request that a route is at work on; log lines get its Call-ID."""
 
 
 def configure(log_format: str, level: str) -> None:
