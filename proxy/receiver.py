@@ -98,11 +98,15 @@ class Receiver:
         self._send_request(request, message, hop)
 
     def _send_request(self, request: Request, message: sip.Request, hop: NextHop) -> None:
-        branch = stateless_branch(message, Via.parse(message.values(b"via")[0]))
+        came_by = Via.parse(message.values(b"via")[0])
+        branch = stateless_branch(message, came_by)
         # Responses of a request that came over a stream go back over it: our Via says which, as Kamailio's does.
         connection = f";i={request.transport.connection_id}" if request.transport.connection_id else ""
 
         def send(transport: Transport, address: Address) -> None:
+            if transport.is_here(*address) and self.outbound.is_ours(came_by):
+                self._refuse(request, 482, "it came from this proxy, and would come back to it")
+                return
             push_via(message, f"SIP/2.0/{transport.protocol} {transport.sent_by(address[0])};branch={branch}{connection}")
             self.counters.forwarded += 1
             transport.send(bytes(message), address)

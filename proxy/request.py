@@ -155,7 +155,8 @@ class Request:
         """Send the request on statelessly (RFC 3261 section 16.11); its responses find their way back by Via.
 
         to: a SIP URI, or ``host:port``. Without it the request goes where its Route, else its Request-URI says. A Route that
-        names this proxy is taken away, Max-Forwards counted; 483 is sent where it is used up, 503 where the hop cannot be found.
+        names this proxy is taken away, Max-Forwards counted. What cannot be sent on is answered: 420 for a Proxy-Require, 482 when it
+        goes round, 483 when Max-Forwards is used up, 503 where the hop cannot be found.
         Raises RequestError when the request was decided already, ValueError when `to` is no SIP URI.
         """
         self._must_be_open()

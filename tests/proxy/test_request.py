@@ -279,6 +279,14 @@ def test_what_cannot_be_forwarded_is_refused(edits: list[tuple[bytes, bytes]], s
     assert proxy.seen[0].is_decided
 
 
+def test_a_request_that_goes_round_is_refused() -> None:
+    proxy = Proxy(lambda request: request.forward(f"{LOCAL[0]}:{LOCAL[1]}"))
+    [again] = proxy.receive(MESSAGE)
+    assert proxy.destination == LOCAL
+    assert [start_line(sent) for sent in proxy.receive(again, LOCAL)] == ["SIP/2.0 482 Loop Detected"]
+    assert proxy.counters.forwarded == 1
+
+
 def test_an_ack_that_cannot_be_forwarded_is_counted() -> None:
     proxy = Proxy(Request.forward)
     assert proxy.receive(edited(ACK, (b"Max-Forwards: 70", b"Max-Forwards: 0"))) == []
