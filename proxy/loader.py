@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import mqueue
-from mqueue.db_url import DbUrl
+from mqueue.db_url import check_db_url
 from proxy import rtimer
 from proxy.errors import ScriptError
 from proxy.inspection import inspect_source
@@ -86,7 +86,7 @@ def _check_database(script: Script) -> None:
     needs_db = [definition.name for definition in script.mqueue.definitions.values() if definition.dbmode]
     if script.mqueue.db_url is not None:
         try:
-            DbUrl.parse(script.mqueue.db_url)
+            check_db_url(script.mqueue.db_url)
         except mqueue.PersistenceError as error:
             script.problem(script.db_url_at or Where(script.file, 0), str(error))
     elif needs_db:

@@ -114,6 +114,7 @@ class Server:
             if script.mqueue.db_url != self.script.mqueue.db_url:
                 log.warning("db_url is changed: that takes a restart, the old one stays in use")
             script.mqueue.apply(mqueue.queues)
+            await self._load_rows()
             for name in self.script.mqueue.definitions.keys() - script.mqueue.definitions.keys():
                 log.warning(
                     "queue %s is gone from the route file: it stays, with its %d items, until a restart", name, mqueue.mq_size(name)
@@ -152,6 +153,12 @@ class Server:
         for definition in parameters.definitions.values():
             if definition.dbmode:
                 log.info("queue %s: %s", definition.name, _dbmode_in_words(definition.dbmode))
+        await self._load_rows()
+
+    async def _load_rows(self) -> None:
+        """Read what is kept of the queues that were not read yet: all of them at start-up, new ones after a reload."""
+        if self._persistence is None:
+            return
         for loaded in await self._persistence.load():
             log.info("queue %s: %d items loaded from the database", loaded.queue, loaded.items, extra={"queue": loaded.queue})
 
@@ -160,6 +167,10 @@ class Server:
             return
         for saved in await self._persistence.save():
             log.info("queue %s: %d items saved", saved.queue, saved.items, extra={"queue": saved.queue})
+            if saved.recovery_file:
+                log.warning(
+                    "queue %s: %d items are in %s; the next start loads them", saved.queue, saved.in_recovery_file, saved.recovery_file
+                )
 
     async def _close(self) -> None:
         await self._receiver.outbound.close()

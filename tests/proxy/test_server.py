@@ -172,6 +172,19 @@ def test_a_reload_keeps_what_is_queued_and_changes_timers(tmp_path: Path) -> Non
     assert "queue events: 1 items saved" in said
 
 
+def test_a_queue_that_a_reload_adds_is_read_from_the_database(tmp_path: Path) -> None:
+    with started(tmp_path, ROUTE + QUEUE) as process:
+        port = process.port()
+        with closing(sqlite3.connect(tmp_path / "kept.db")) as db, db:
+            db.execute("CREATE TABLE later (id INTEGER PRIMARY KEY AUTOINCREMENT, key VARCHAR(64), val VARCHAR(4096))")
+            db.execute("INSERT INTO later (key, val) VALUES ('k', 'v')")
+        (tmp_path / "routes.py").write_text(ROUTE + QUEUE + 'modparam("mqueue", "mqueue", "name=later;dbmode=1")\n')
+        process.signal(signal.SIGHUP)
+        process.wait_for("queue later: 1 items loaded")
+        process.wait_for("reloaded routes.py")
+        assert ask(port) == "SIP/2.0 200 OK"
+
+
 def test_a_stop_during_a_reload_saves(tmp_path: Path) -> None:
     """The reload waits for a timer that hangs; the signal comes meanwhile."""
     with started(tmp_path, HANGING + QUEUE, "--stop-timeout", "0.5") as process:
