@@ -19,6 +19,7 @@ Failed = Callable[[str], None]
 
 _NAMES_KEPT = 1000  # host names whose addresses are remembered
 _LOOK_UPS = 1000  # names that are looked up at one time
+_LONGEST_NAME = 253  # characters of a host name (RFC 1035 section 2.3.4)
 _NAME_TTL = 30.0  # seconds; the resolver of the system does not tell the real one
 
 
@@ -55,6 +56,9 @@ class Outbound:
         """
         if is_numeric(host):
             self._deliver_to(protocol, [host], port, send, failed, via)
+            return
+        if len(host) > _LONGEST_NAME:
+            failed(f"a host name has {_LONGEST_NAME} characters at most")
             return
         known = self._resolved.get(host)
         if known is not None and known[0] > monotonic():

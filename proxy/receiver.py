@@ -112,7 +112,7 @@ class Receiver:
             transport.send(bytes(message), address)
 
         def failed(reason: str) -> None:
-            log.warning("cannot forward %s to %s: %s", request.method, hop.host, reason)
+            log.warning("cannot forward %s to %.253s: %s", request.method, hop.host, reason)
             self._refuse(request, 503, reason)
 
         self.outbound.deliver(hop.protocol, hop.host, hop.port, send, failed, request.transport)

@@ -318,11 +318,12 @@ def _address(message: Message, name: bytes) -> NameAddr:
     text = message.lines[index].partition(b":")[2].strip().decode("utf-8", "surrogateescape")
     try:
         # Without a tag it names somebody, not a dialogue: the same text comes again and again.
-        return NameAddr.parse(text) if ";tag" in text else _known_address(text)
+        return NameAddr.parse(text) if ";tag" in text or len(text) > _LONGEST_KEPT else _known_address(text)
     except ParseError:
         raise ParseError(f"Malformed {name.decode().capitalize()}") from None
 
 
+_LONGEST_KEPT = 256  # characters of an address that is remembered: strangers cannot fill the memory with longer ones
 _known_address = lru_cache(maxsize=2048)(NameAddr.parse)
 
 

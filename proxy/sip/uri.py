@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 from proxy.sip.errors import ParseError
 from proxy.sip.grammar import HOST
@@ -80,7 +79,6 @@ class SipUri:
         return self.scheme, _unescape(self.user), _unescape(self.password), self.host.lower(), self.port, tuple(headers)
 
 
-@lru_cache(maxsize=1024)
 def _params(text: str) -> dict[str, str]:
     pairs = (part.partition("=") for part in text.split(";")[1:])
     return {_unescape(name).lower(): value for name, _, value in pairs}

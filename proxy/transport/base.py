@@ -11,6 +11,8 @@ from typing import Protocol
 from proxy.sip.errors import ParseError
 from proxy.sip.via import Address, bracketed
 
+_LONGEST_ADDRESS = 64  # characters, zone included; longer text comes from strangers, and is not to fill the caches below
+
 
 class Transport(Protocol):
     """A way to send: a UDP socket, a stream listener (which connects), or one connection.
@@ -103,9 +105,18 @@ def is_local(host: str) -> bool:
         return True
 
 
-@lru_cache(maxsize=4096)
 def is_numeric(host: str) -> bool:
     """True for an IPv4 or IPv6 address in text, False for a name."""
+    return len(host) <= _LONGEST_ADDRESS and _is_numeric(host)
+
+
+def is_unicast(host: str) -> bool:
+    """True for a numeric address that one peer has: no broadcast, multicast, unspecified or reserved one, and no name."""
+    return is_numeric(host) and _is_unicast(host)
+
+
+@lru_cache(maxsize=4096)
+def _is_numeric(host: str) -> bool:
     try:
         ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -114,9 +125,6 @@ def is_numeric(host: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def is_unicast(host: str) -> bool:
-    """True for a numeric address that one peer has: no broadcast, multicast, unspecified or reserved one, and no name."""
-    if not is_numeric(host):
-        return False
+def _is_unicast(host: str) -> bool:
     address = ipaddress.ip_address(host.partition("%")[0])
     return not (address.is_multicast or address.is_unspecified or (address.version == 4 and address.is_reserved))

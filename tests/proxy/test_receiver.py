@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tracemalloc
 
 import pytest
 
@@ -196,6 +197,41 @@ def test_a_name_is_looked_up_and_a_wrong_one_is_503() -> None:
     sent, _ = asyncio.run(scenario())
     assert [to for data, to in sent if start_line(data).startswith("MESSAGE")] == [("127.0.0.1", 5099)] * 2
     assert [start_line(data) for data, _ in sent if not start_line(data).startswith("MESSAGE")] == ["SIP/2.0 503 Service Unavailable"]
+
+
+def strange(number: int) -> bytes:
+    """A request with long text of its own wherever something is remembered: in To, in Via, in the Request-URI."""
+    text = b"%05d" % number * 2000
+    return edited(
+        MESSAGE,
+        (b"198.51.100.7:40000", text + b".example.com"),
+        (b"sip:bob@example.com SIP", b"sip:%b.example.com;x=%b SIP" % (text, text)),
+        (b"<sip:bob@example.com>", b'"plain" <sip:%b@example.com;x=1>' % text),
+    )
+
+
+def test_strangers_cannot_fill_the_memory_with_long_texts(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, "mqproxy")  # pytest would keep each line
+
+    async def scenario() -> int:
+        proxy = Proxy(Request.forward)
+        for number in range(20):
+            proxy.receive(strange(number))
+        proxy.wire.sent.clear()
+        tracemalloc.start()
+        for number in range(20, 320):
+            proxy.receive(strange(number))
+            proxy.wire.sent.clear()
+            proxy.seen.clear()
+        assert proxy.counters.replies == {503: 320}
+        grown = tracemalloc.get_traced_memory()[0]
+        await proxy.receiver.outbound.close()
+        return grown
+
+    try:
+        assert asyncio.run(scenario()) < 1_000_000  # bytes, of 12 million received
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_transport_that_fits_is_chosen() -> None:
