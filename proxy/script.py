@@ -28,9 +28,9 @@ class Where:
         return f"{self.file}:{self.line}" if self.line else self.file
 
     @classmethod
-    def caller(cls, depth: int = 1) -> Where:
-        """The line that called the function that calls this; a larger depth looks further out."""
-        frame = sys._getframe(depth + 1)
+    def caller(cls) -> Where:
+        """The line that called the function that calls this."""
+        frame = sys._getframe(2)
         return cls(frame.f_code.co_filename, frame.f_lineno)
 
     @classmethod
