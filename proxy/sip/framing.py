@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 from proxy.sip.errors import FramingError, ParseError
-from proxy.sip.message import Message, Request, Response, parse
+from proxy.sip.message import Message, Request, Response, parse, usual_request
 
 MAX_HEAD = 65536  # bytes of start line and header fields on a stream
 MAX_BODY = 1 << 20  # bytes of body on a stream
-PING = b"\r\n\r\n"
-PONG = b"\r\n"
+PONG = b"\r\n"  # the answer to CR LF CR LF between messages (RFC 5626 section 3.5.1)
+_HEAD_END = b"\r\n\r\n"
 _LINE_ENDS = (bytearray(b"\r"), bytearray(b"\n"))
 
 _LENGTH_DIGITS = 9  # of a Content-Length: more could not be held anyway
@@ -20,9 +20,12 @@ _CONTENT_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t\r\n]*([^\r\n
 
 def parse_message(data: bytes) -> Request | Response:
     """The message in a datagram, or cut from a stream: octets behind Content-Length are ignored, too few are a ParseError."""
+    usual = usual_request(data)
+    if usual is not None:
+        return usual
     message = parse(data if data[:1] != b"\r" else data.lstrip(b"\r\n"))
     index = message.shape.at.get(b"content-length")
-    if index is not None and message.parts is None:
+    if index is not None:
         value = message.lines[index].partition(b":")[2].strip()
         if not value.isdigit() or len(value) > _LENGTH_DIGITS:
             raise ParseError("Malformed Content-Length", message=message)
@@ -74,7 +77,7 @@ class StreamFramer:
     def _find_head(self) -> bool:
         if self._buffer[:1] in _LINE_ENDS:
             self._skip_keep_alives()
-        end = self._buffer.find(PING, self._searched)
+        end = self._buffer.find(_HEAD_END, self._searched)
         if end < 0:
             self._searched = max(0, len(self._buffer) - 3)
         if (end if end >= 0 else len(self._buffer)) > self._max_head:

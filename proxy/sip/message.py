@@ -16,7 +16,7 @@ from proxy.sip.errors import ParseError
 from proxy.sip.grammar import split_values, unfold
 from proxy.sip.names import METHODS, TOKEN, FoldedLine, canonical
 from proxy.sip.shape import Shape, shape_of
-from proxy.sip.usual import Parts, note, usual_for
+from proxy.sip.usual import USUAL, Parts, note
 
 _FOLDED_LINES = re.compile(rb"\r\n(?![ \t])")
 _LINE_END = re.compile(r"\r(?!\n[ \t])|(?<!\r)\n")
@@ -180,19 +180,6 @@ class Request(Message):
         if not uri:
             raise ParseError("Missing Request-URI")
 
-    @classmethod
-    def of_parts(cls, parts: Parts, shape: Shape, lines: list[bytes], body: bytes) -> Request:
-        """The request that was found in its usual form; `lines` still starts with the start line."""
-        request = object.__new__(cls)
-        request.start_line = lines.pop(0)
-        request.shape, request.lines, request.body, request.parts = shape, lines, body, parts
-        request._from = request._to = None
-        method, uri = parts.group(1, 2)
-        request.method = METHODS.get(method) or method.decode()
-        request.request_uri = uri.decode()
-        request.version_ok = True
-        return request
-
     def set_request_uri(self, uri: str) -> None:
         """Send the request elsewhere: the Request-URI is replaced. ValueError when it could not stand in a start line."""
         if not uri or any(char in uri for char in " \r\n\t"):
@@ -240,6 +227,25 @@ def header_line(name: str, value: str) -> bytes:
     return f"{name}: {value}".encode("utf-8", "surrogateescape")
 
 
+def usual_request(data: bytes) -> Request | None:
+    """The request in `data` when it has the usual form (see `usual`), its Content-Length included; None otherwise."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    usual = USUAL.get(len(lines) - 1)
+    parts = usual.read(head) if usual is not None else None
+    if usual is None or parts is None or int(parts["length"]) != len(body):
+        return None
+    request = object.__new__(Request)
+    request.start_line = lines.pop(0)
+    request.shape, request.lines, request.body, request.parts = usual.shape, lines, body, parts
+    request._from = request._to = None
+    method, uri = parts.group(1, 2)
+    request.method = METHODS.get(method) or method.decode()
+    request.request_uri = uri.decode()
+    request.version_ok = True
+    return request
+
+
 def parse(data: bytes) -> Request | Response:
     """The message in `data`, which starts with its start line; everything after the empty line is the body.
 
@@ -249,15 +255,6 @@ def parse(data: bytes) -> Request | Response:
     if not blank:
         head = head.removesuffix(b"\r\n")
     lines = head.split(b"\r\n")
-    usual = usual_for(len(lines) - 1)
-    if usual is not None and blank:
-        parts = usual.read(head)
-        if parts is not None and int(parts["length"]) == len(body):
-            return Request.of_parts(parts, usual.shape, lines, body)
-    return _parse_generally(head, lines, blank, body)
-
-
-def _parse_generally(head: bytes, lines: list[bytes], blank: bytes, body: bytes) -> Request | Response:
     ends = len(lines) - 1
     start_line = lines.pop(0)
     if head.count(b"\n") != ends or head.count(b"\r") != ends:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from proxy.sip import grammar
 from proxy.sip.errors import ParseError
 
 # RFC 3261 section 7.3.3 and the registry of compact forms.
@@ -46,7 +47,7 @@ SINGLE = frozenset(
     )
 )
 
-TOKEN = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]+")
+TOKEN = re.compile(grammar.TOKEN.encode())
 
 _KEPT_AT_MOST = 4096  # spellings remembered; strangers cannot make us remember more
 

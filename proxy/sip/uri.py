@@ -14,6 +14,7 @@ _PARAM_CHARS = r"[A-Za-z0-9\-_.!~*'()%\[\]/:&+$=]"
 SIP_URI = re.compile(
     rf"([Ss][Ii][Pp][Ss]?):(?:({_USER})(?::({_PASSWORD}))?@)?({HOST})(?::([0-9]{{1,5}}))?((?:;{_PARAM_CHARS}+)*)(?:\?([^\s<>?\"]*))?"
 )
+PLAIN_URI = r"sips?:(?:[A-Za-z0-9\-_.!~*'()&=+$,;]+@)?[A-Za-z0-9.\-]+(?::[0-9]{1,4})?"  # a usual one, well-formed and without header fields
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import re
 
+from proxy.sip import grammar
 from proxy.sip.shape import Shape
+from proxy.sip.uri import PLAIN_URI
 
-_TOKEN = rb"[A-Za-z0-9\-.!%*_+`'~]+"
-_URI = rb"sips?:(?:[A-Za-z0-9\-_.!~*'()&=+$,;]+@)?[A-Za-z0-9.\-]+(?::[0-9]{1,4})?"
+_TOKEN = grammar.TOKEN.encode()
+_URI = PLAIN_URI.encode()
 PORT = rb"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2})"  # a few real ones are left out
 _ADDRESS = rb'(?P<%b_display>"[^"\\\r\n]*"|) ?<(?P<%b_uri>[^\s<>"]+)>(?P<%b_params>;tag=' + _TOKEN + b"|)"
 
@@ -44,12 +46,8 @@ class Usual:
         self.read = re.compile(_expression(shape)).fullmatch
 
 
-_by_lines: dict[int, Usual] = {}  # by number of header lines: what most likely comes next
-
-
-def usual_for(lines: int) -> Usual | None:
-    """The expression to try on a request with this many header fields."""
-    return _by_lines.get(lines)
+USUAL: dict[int, Usual] = {}
+"""The expression to try on a request, by its number of header fields: that of the shape that came most lately."""
 
 
 def note(shape: Shape) -> None:
@@ -59,7 +57,7 @@ def note(shape: Shape) -> None:
         return
     if shape.usual is None:
         shape.usual = Usual(shape)
-    _by_lines[len(shape.names)] = shape.usual
+    USUAL[len(shape.names)] = shape.usual
 
 
 def _fits(shape: Shape) -> bool:

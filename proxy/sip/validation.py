@@ -11,7 +11,7 @@ from proxy.sip.message import Message, Request, value_of
 from proxy.sip.via import Address, Via, arrived
 
 _MAX_CSEQ = 2**31  # RFC 3261 section 8.1.1.5
-_PLAIN_URI = re.compile(r"sips?:(?:[A-Za-z0-9\-_.!~*'()&=+$,;]+@)?[A-Za-z0-9.\-]+(?::[0-9]{1,4})?")
+_PLAIN_URI = re.compile(uri.PLAIN_URI)
 _URI_WITHOUT_SPACE = re.compile(r"[^\s<>\"]+")
 
 # Schemes that a route may see. `tel` is for routes to translate (RFC 3966).

@@ -70,11 +70,11 @@ def outcome(data: bytes) -> object:
 
 @pytest.fixture(autouse=True)
 def no_expressions() -> Iterator[None]:
-    kept = dict(usual._by_lines)
-    usual._by_lines.clear()
+    kept = dict(usual.USUAL)
+    usual.USUAL.clear()
     yield
-    usual._by_lines.clear()
-    usual._by_lines.update(kept)
+    usual.USUAL.clear()
+    usual.USUAL.update(kept)
 
 
 def teach() -> None:
@@ -92,7 +92,7 @@ def teach() -> None:
 )
 def test_both_ways_agree(values: dict[str, str], method: str, uri: str) -> None:
     data = request(values, method, uri)
-    usual._by_lines.clear()
+    usual.USUAL.clear()
     generally = outcome(data)
     teach()
     assert outcome(data) == generally
@@ -103,7 +103,7 @@ def test_each_odd_value_alone_agrees(name: str) -> None:
     plain = {name: values[0] for name, values in FIELDS.items()}
     for value in FIELDS[name] + ODD[name]:
         data = request({**plain, name: value})
-        usual._by_lines.clear()
+        usual.USUAL.clear()
         generally = outcome(data)
         teach()
         assert outcome(data) == generally
@@ -129,4 +129,4 @@ def test_a_shape_without_what_is_needed_gets_no_expression(missing: str) -> None
     data = request({name: values[0] for name, values in FIELDS.items() if name != missing})
     for _ in range(300):
         parse_message(data)
-    assert not usual._by_lines
+    assert not usual.USUAL
