@@ -7,12 +7,13 @@ from typing import TypeVar
 
 from mqueue import DefinitionError
 from proxy.script import RouteCallback, RouteFunction, RtimerParameter, TimerCallback, TimerFunction, Where, current, is_async
-from proxy.sip.names import TOKEN
+from proxy.sip.names import METHODS, TOKEN
 
 _Route = TypeVar("_Route", bound=RouteFunction)
 _Timer = TypeVar("_Timer", bound=TimerFunction)
 
 MODULES = ("mqueue", "rtimer")
+_REGISTERED = frozenset(METHODS.values())
 
 
 class _RouteDeclarations:
@@ -90,6 +91,9 @@ def _route_mistake(methods: tuple[object, ...], function: object) -> str | None:
     if wrong:
         hint = "; write @route.request() with brackets" if callable(wrong[0]) else ""
         return f"{wrong[0]!r} is no SIP method{hint}"
+    for method in map(str, methods):
+        if method not in _REGISTERED and method.upper() in _REGISTERED:
+            return f"{method!r} is another method than {method.upper()!r}, capitals count (RFC 3261 section 25.1); write {method.upper()!r}"
     return None
 
 

@@ -121,6 +121,10 @@ MISTAKES = [
     ("timer(interval=1)(5)", "routes.py:3: timer timer: 5 is no function; put @timer(...) above a def"),
     ("route.request('INVITE')(5)", "routes.py:3: route route: 5 is no function; put @route.request(...) above a def"),
     ("@route.request('IN VITE')\ndef f(request): pass", "routes.py:3: route f: 'IN VITE' is no SIP method"),
+    (
+        "@route.request('Message')\ndef f(request): pass",
+        "routes.py:3: route f: 'Message' is another method than 'MESSAGE', capitals count (RFC 3261 section 25.1); write 'MESSAGE'",
+    ),
     ("@route.request('')\ndef f(request): pass", "routes.py:3: route f: '' is no SIP method"),
     ("@route.request(5)\ndef f(request): pass", "routes.py:3: route f: 5 is no SIP method"),
     ("@route.request()\ndef f(request): pass", "routes.py:5: route accept: every other method has a route already, f at routes.py:3"),
