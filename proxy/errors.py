@@ -1,10 +1,11 @@
-"""What can go wrong around a route, as one tree. Errors of the wire are in `proxy.sip.errors`, of queues in `mqueue.errors`.
+"""What can go wrong around a route and in a load, as one tree. Errors of the wire are in `proxy.sip.errors`, of queues in `mqueue.errors`.
 
 ProxyError
 ├── ConfigError              an argument of the command line is wrong
 ├── ScriptError              the route file cannot be used; carries every problem found
 ├── PseudoVariableError      a pseudo-variable that does not exist
-└── RequestError             a request was treated in a way that cannot be, such as answered twice
+├── RequestError             a request was treated in a way that cannot be, such as answered twice
+└── LoadError                a load or the demo could not be run: a program, an address or a scenario is missing
 """
 
 from __future__ import annotations
@@ -38,3 +39,7 @@ class PseudoVariableError(ProxyError, ValueError):
 
 class RequestError(ProxyError, RuntimeError):
     """A reply or a forward of a request that was answered, forwarded or dropped already."""
+
+
+class LoadError(ProxyError):
+    """A load that could not be run; the message holds the remedy. Calls that failed are no error: they are in the Result."""

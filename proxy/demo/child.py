@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import proxy
-from proxy.load.errors import LoadError
+from proxy.errors import LoadError
 from proxy.load.ports import free_port
 
 HOST = "127.0.0.1"

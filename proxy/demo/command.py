@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proxy.errors import LoadError
+from proxy.load.command import CANNOT_RUN, INTERRUPTED, sender_option
+
 if TYPE_CHECKING:
     from rich.console import Console
-
-CANNOT_RUN, INTERRUPTED = 2, 130
 
 _SCRIPT = Path(__file__).resolve().parents[2] / "routes" / "demo.py"
 
@@ -31,7 +32,7 @@ _SCRIPT = Path(__file__).resolve().parents[2] / "routes" / "demo.py"
     metavar="FILE",
     help="A route file like routes/demo.py, with its queue and database, by default that one.",
 )
-@click.option("--sender", type=click.Choice(["auto", "sipp", "builtin"]), default="auto", show_default=True, help="As in mqproxy load.")
+@sender_option
 def demo(seconds: float, directory: Path | None, script: Path, sender: str) -> None:
     """Start a proxy with routes/demo.py, send it traffic, show what its queue and timer did, and restart it before your eyes.
 
@@ -41,8 +42,6 @@ def demo(seconds: float, directory: Path | None, script: Path, sender: str) -> N
     import tempfile
 
     from rich.console import Console
-
-    from proxy.load.errors import LoadError
 
     console = Console(highlight=False)
     try:
@@ -63,7 +62,6 @@ def _tell(console: Console, script: Path, directory: Path, seconds: float, sende
 
     from proxy.demo.story import Story
     from proxy.load import choice, runner
-    from proxy.load.errors import LoadError
     from proxy.load.interrupt import stop_on_signals
 
     script, directory = script.resolve(), directory.resolve()  # the proxy works in another directory

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from proxy.errors import LoadError
 from proxy.load import runner
 from proxy.load import sender as builtin
-from proxy.load.errors import LoadError
 from proxy.load.job import Job
 from proxy.load.result import OnSample, Result
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proxy.errors import LoadError
 from proxy.load.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
@@ -34,6 +35,14 @@ _HELP = "\n".join(
     ]
 )
 
+sender_option = click.option(
+    "--sender",
+    type=click.Choice(["auto", "sipp", "builtin"]),
+    default="auto",
+    show_default=True,
+    help="SIPp where it is installed, else the built-in sender; or one of them.",
+)
+
 
 @click.command(help=_HELP, short_help="Send a load to a SIP proxy with SIPp.")
 @click.argument("scenario", type=click.Choice(list(SCENARIOS)), metavar="SCENARIO")
@@ -55,13 +64,7 @@ _HELP = "\n".join(
     metavar="DIR",
     help="Where result.json and progress.csv go, by default load-SCENARIO-TIME.",
 )
-@click.option(
-    "--sender",
-    type=click.Choice(["auto", "sipp", "builtin"]),
-    default="auto",
-    show_default=True,
-    help="SIPp where it is installed, else the built-in sender; or one of them.",
-)
+@sender_option
 def load(
     scenario: str,
     target: str,
@@ -76,7 +79,6 @@ def load(
     """See _HELP."""
     from rich.console import Console
 
-    from proxy.load.errors import LoadError
     from proxy.load.job import Job, parse_target
 
     console = Console(highlight=False)

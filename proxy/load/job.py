@@ -6,8 +6,7 @@ import socket
 from dataclasses import dataclass
 
 from proxy.config import Listen
-from proxy.errors import ConfigError
-from proxy.load.errors import LoadError
+from proxy.errors import ConfigError, LoadError
 from proxy.load.scenarios import Scenario
 from proxy.sip.via import Address, bracketed
 

@@ -6,7 +6,7 @@ import asyncio
 import re
 from typing import cast
 
-from proxy.load.errors import LoadError
+from proxy.errors import LoadError
 from proxy.load.job import Job
 from proxy.sip.errors import ParseError
 from proxy.sip.framing import StreamFramer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 
-from proxy.load.errors import LoadError
+from proxy.errors import LoadError
 
 # Below the ports that Linux gives to outgoing connections (net.ipv4.ip_local_port_range starts at 32768): none is taken meanwhile.
 _FIRST, _LAST = 20000, 32000

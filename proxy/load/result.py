@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from proxy.load.job import Job
 
-SILENCE = frozenset({"no answer in time", "no answer to any retransmission"})  # failures where nothing came
+NO_ANSWER = "no answer in time"
+NO_ANSWER_AGAIN = "no answer to any retransmission"
+SILENCE = frozenset({NO_ANSWER, NO_ANSWER_AGAIN})  # failures where nothing came
 
 
 @dataclass(frozen=True, slots=True)

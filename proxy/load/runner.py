@@ -9,7 +9,7 @@ import signal
 import tempfile
 from pathlib import Path
 
-from proxy.load.errors import LoadError
+from proxy.errors import LoadError
 from proxy.load.job import Job, host_port
 from proxy.load.ports import free_port
 from proxy.load.result import OnSample, Result, Sample

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.load.errors import LoadError
+from proxy.errors import LoadError
 
 _HERE = Path(__file__).resolve().parent
 _PLACES = (_HERE / "sipp", _HERE.parents[1] / "sipp")  # of a wheel, of a checkout

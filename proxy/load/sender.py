@@ -10,11 +10,11 @@ import contextlib
 import secrets
 from collections import Counter
 
-from proxy.load.errors import LoadError
+from proxy.errors import LoadError
 from proxy.load.job import Job, host_port
 from proxy.load.link import Link, open_link
 from proxy.load.ports import free_port
-from proxy.load.result import OnSample, Result, Sample
+from proxy.load.result import NO_ANSWER, OnSample, Result, Sample
 
 _FIELDS = {
     "MESSAGE": "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello",
@@ -117,7 +117,7 @@ class Sender:
             self._retransmissions += 1
         await asyncio.wait((answer,), timeout=_ANSWER_TIMEOUT - sum(pauses))
         if not answer.done():
-            raise TimeoutError("no answer in time")
+            raise TimeoutError(NO_ANSWER)
         return answer.result()
 
     def _request(self, number: int, call_id: str) -> bytes:

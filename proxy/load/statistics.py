@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from proxy.load.result import Sample
+from proxy.load.result import NO_ANSWER, NO_ANSWER_AGAIN, Sample
 
 # Columns of SIPp 3.6 with calls that failed, and the reason in words.
 _FAILURES = {
     "FailedCannotSendMessage(C)": "could not be sent",
-    "FailedMaxUDPRetrans(C)": "no answer to any retransmission",
+    "FailedMaxUDPRetrans(C)": NO_ANSWER_AGAIN,
     "FailedTcpConnect(C)": "connection refused",
     "FailedTcpClosed(C)": "connection closed",
     "FailedUnexpectedMessage(C)": "another message came than the scenario expects",
     "FailedCallRejected(C)": "rejected",
     "FailedOutboundCongestion(C)": "could not be sent fast enough",
-    "FailedTimeoutOnRecv(C)": "no answer in time",
+    "FailedTimeoutOnRecv(C)": NO_ANSWER,
     "FailedTimeoutOnSend(C)": "not sent in time",
 }
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d\t[\d:.]+\t[\d.]+: ")

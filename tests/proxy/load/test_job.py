@@ -7,7 +7,7 @@ import xml.etree.ElementTree as xml
 
 import pytest
 
-from proxy.load.errors import LoadError
+from proxy.errors import LoadError
 from proxy.load.job import Job, host_port, parse_target
 from proxy.load.ports import free_port
 from proxy.load.scenarios import SCENARIOS, Scenario, scenario_file

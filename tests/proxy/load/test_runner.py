@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from proxy.errors import LoadError
 from proxy.load import runner
-from proxy.load.errors import LoadError
 from proxy.load.job import Job
 from proxy.load.ports import free_port
 from proxy.load.result import OnSample, Result, Sample

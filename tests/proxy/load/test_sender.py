@@ -10,8 +10,8 @@ from typing import cast
 
 import pytest
 
+from proxy.errors import LoadError
 from proxy.load import sender
-from proxy.load.errors import LoadError
 from proxy.load.job import Job
 from proxy.load.ports import free_port
 from proxy.load.result import Result
