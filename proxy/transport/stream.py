@@ -86,11 +86,12 @@ class StreamListener(Endpoint):
             connection.pause_reading()
 
     def close(self) -> None:
-        """Close every connection once what waits on it is sent."""
+        """Close every connection once what waits on it is sent; what waits for one that is not up yet is counted as dropped."""
         self.stop_receiving()
         self._socket.close()
-        for task, _ in self._connecting.values():
+        for task, waiting in self._connecting.values():
             task.cancel()
+            self.counters.drops["tcp connection not up yet"] += len(waiting)
         for connection in list(self.connections.values()):
             connection.close()
 

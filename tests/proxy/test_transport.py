@@ -317,6 +317,16 @@ def test_a_connection_forgets_the_request_that_it_was_opened_for() -> None:
     assert seen == ["none"]
 
 
+def test_what_waits_for_a_connection_at_the_end_is_counted() -> None:
+    async def scenario() -> dict[str, int]:
+        async with running(reply_ok, ("tcp", "127.0.0.1")) as proxy:
+            for _ in range(2):
+                proxy.listeners[0].send(MESSAGE, ("127.0.0.1", 9))
+        return proxy.counters.drops
+
+    assert asyncio.run(scenario()) == {"tcp connection not up yet": 2}
+
+
 def test_a_peer_that_cannot_be_reached_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         with closing(socket.socket()) as nobody:
