@@ -72,9 +72,6 @@ class Server:
             self._start_chore(self._watch(modified))
         if self.config.stats:
             self._start_chore(self._report())
-        # What is there now stays: the collector need not look at it again, and what requests make is gone without it.
-        gc.collect()
-        gc.freeze()
 
     async def run(self) -> None:
         """Start, serve until SIGTERM or SIGINT, stop. A second signal ends the process at once. SIGHUP reads the route file again."""
@@ -84,6 +81,9 @@ class Server:
         loop.add_signal_handler(signal.SIGHUP, lambda: self._start_chore(self.reload()))
         async with self._reloading:  # what SIGHUP asks for meanwhile comes after
             await self.start()
+        # What is there now stays: the collector need not look at it again, and what requests make is gone without it.
+        gc.collect()
+        gc.freeze()
         await self._stop_asked.wait()
         await self.stop()
 

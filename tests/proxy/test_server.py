@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import os
 import signal
@@ -14,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from proxy.config import Config, Listen
+from proxy.server import Server
 from proxy.transport.base import is_local
 from tests.proxy.processes import LIMIT, ask, started
 from tests.proxy.wire import MESSAGE, edited
@@ -259,6 +263,20 @@ def test_stats_are_a_log_line(tmp_path: Path) -> None:
     assert figures["event"] == "stats"
     assert figures["replies"] == {"200": 1}
     assert figures["queues"]["events"]["size"] == 1
+
+
+def test_a_program_with_a_loop_of_its_own_keeps_its_garbage_collector(tmp_path: Path) -> None:
+    (tmp_path / "routes.py").write_text(ROUTE)
+
+    async def scenario() -> int:
+        server = Server(Config(tmp_path / "routes.py", (Listen.parse("udp:127.0.0.1:0"),)))
+        before = gc.get_freeze_count()
+        await server.start()
+        frozen = gc.get_freeze_count() - before
+        await server.stop()
+        return frozen
+
+    assert asyncio.run(scenario()) == 0
 
 
 def cannot_start(folder: Path, *arguments: str) -> str:
