@@ -114,7 +114,11 @@ class Server:
             if script.mqueue.db_url != self.script.mqueue.db_url:
                 log.warning("db_url is changed: that takes a restart, the old one stays in use")
             script.mqueue.apply(mqueue.queues)
-            await self._load_rows()
+            try:
+                await self._load_rows()
+            except mqueue.PersistenceError as error:
+                log.error("not reloaded: %s", error)
+                return False
             for name in self.script.mqueue.definitions.keys() - script.mqueue.definitions.keys():
                 log.warning(
                     "queue %s is gone from the route file: it stays, with its %d items, until a restart", name, mqueue.mq_size(name)

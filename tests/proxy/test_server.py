@@ -189,6 +189,22 @@ def test_a_queue_that_a_reload_adds_is_read_from_the_database(tmp_path: Path) ->
         assert ask(port) == "SIP/2.0 200 OK"
 
 
+def test_a_reload_whose_queue_cannot_be_read_changes_nothing_and_the_next_one_works(tmp_path: Path) -> None:
+    later = 'modparam("mqueue", "mqueue", "name=later;dbmode=1")\n'
+    with started(tmp_path, ROUTE + QUEUE, "--reload") as process:
+        port = process.port()
+        with closing(sqlite3.connect(tmp_path / "kept.db")) as db, db:
+            db.execute("CREATE TABLE later (id INTEGER PRIMARY KEY, other TEXT)")
+        (tmp_path / "routes.py").write_text(ROUTE.replace("200", "404") + QUEUE + later)
+        process.wait_for("not reloaded: queue 'later': table 'later' .* lacks key, val")
+        assert ask(port) == "SIP/2.0 200 OK"
+        with closing(sqlite3.connect(tmp_path / "kept.db")) as db, db:
+            db.execute("DROP TABLE later")
+        (tmp_path / "routes.py").write_text(ROUTE.replace("200", "403") + QUEUE + later)
+        process.wait_for("reloaded routes.py")
+        assert ask(port) == "SIP/2.0 403 Forbidden"
+
+
 def test_a_stop_during_a_reload_saves(tmp_path: Path) -> None:
     """The reload waits for a timer that hangs; the signal comes meanwhile."""
     with started(tmp_path, HANGING + QUEUE, "--stop-timeout", "0.5") as process:
