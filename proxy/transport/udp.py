@@ -59,9 +59,11 @@ class UdpListener(Endpoint):
 
     def kernel_drops(self) -> int:
         """Datagrams that the kernel threw away since the socket was made, as its buffer was full (Linux; else 0)."""
-        inode = str(self._inode)
         table = Path("/proc/net/udp6" if self._socket.family == socket.AF_INET6 else "/proc/net/udp")
-        rows = (line.split() for line in table.read_text().splitlines()[1:]) if table.exists() else ()
+        if not table.exists():
+            return 0
+        inode = str(self._inode)
+        rows = (line.split() for line in table.read_text().splitlines()[1:])
         return next((int(row[12]) for row in rows if row[9] == inode), 0)
 
     @property

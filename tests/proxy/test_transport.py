@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from contextvars import ContextVar
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ from proxy.router import Router
 from proxy.script import RouteFunction, Script
 from proxy.sip.framing import StreamFramer
 from proxy.sip.via import Address, bracketed
-from proxy.transport import stream
+from proxy.transport import stream, udp
 from proxy.transport.base import Endpoint, Transport, is_local, is_numeric, is_unicast
 from proxy.transport.stream import StreamListener
 from proxy.transport.udp import UdpListener
@@ -397,6 +398,17 @@ def test_a_flood_of_datagrams_is_answered_one_by_one() -> None:
                 assert found == [f"c{number}" for number in range(150)]
 
     asyncio.run(scenario())
+
+
+def test_without_proc_the_kernel_tells_of_no_drops(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async def scenario() -> int:
+        async with running(reply_ok, ("udp", "127.0.0.1")) as proxy:
+            listener = proxy.listeners[0]
+            assert isinstance(listener, UdpListener)
+            monkeypatch.setattr(udp, "Path", lambda name: tmp_path / str(name).strip("/"))
+            return listener.kernel_drops()
+
+    assert asyncio.run(scenario()) == 0
 
 
 def test_a_datagram_that_cannot_be_sent_is_counted(caplog: pytest.LogCaptureFixture) -> None:
