@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ _Route = TypeVar("_Route", bound=RouteFunction)
 _Timer = TypeVar("_Timer", bound=TimerFunction)
 
 MODULES = ("mqueue", "rtimer")
+_SHORTEST = 1e-6  # seconds, of a timer's interval
 _REGISTERED = frozenset(METHODS.values())
 
 
@@ -79,14 +81,31 @@ def modparam(module: str, name: str, value: str | int) -> None:
 
 
 def _timer_mistake(interval: object, function: object) -> str | None:
-    if not isinstance(interval, int | float) or isinstance(interval, bool) or not 0 < interval < float("inf"):
-        return f"interval={interval!r}; allowed is a number of seconds > 0"
-    return None if callable(function) else f"{function!r} is no function; put @timer(...) above a def"
+    if not isinstance(interval, int | float) or isinstance(interval, bool) or not _SHORTEST <= interval < float("inf"):
+        return f"interval={interval!r}; allowed is a number of seconds > 0, a microsecond at least"
+    return _function_mistake(function, (), "timer(...)")
+
+
+def _function_mistake(function: object, arguments: tuple[object, ...], decorator: str) -> str | None:
+    """What keeps `function` from being called with so many arguments."""
+    if not callable(function):
+        return f"{function!r} is no function; put @{decorator} above a def"
+    wanted = "one argument, the Request" if arguments else "no arguments"
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        return "it yields, so nothing in it would run; write a def or an async def without yield"
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError as error:
+        return f"it is called with {wanted}: {error}"
+    except ValueError:  # written in C, without a signature
+        return None
+    return None
 
 
 def _route_mistake(methods: tuple[object, ...], function: object) -> str | None:
-    if not callable(function):
-        return f"{function!r} is no function; put @route.request(...) above a def"
+    mistake = _function_mistake(function, (None,), "route.request(...)")
+    if mistake:
+        return mistake
     wrong = [method for method in methods if not isinstance(method, str) or not TOKEN.fullmatch(method.encode())]
     if wrong:
         hint = "; write @route.request() with brackets" if callable(wrong[0]) else ""

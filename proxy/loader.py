@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
+import tokenize
 import traceback
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +26,7 @@ def load(path: Path) -> Script:
     _forget_neighbours(path.resolve().parent)
     before = make_current(script)
     try:
-        source = path.read_text("utf-8")
+        source = _source(path)
         module = _execute(source, path)
     except FileNotFoundError:
         script.problem(Where(str(path), 0), "there is no such route file; try routes/demo.py")
@@ -43,6 +44,15 @@ def load(path: Path) -> Script:
     if script.problems:
         raise ScriptError(sorted(script.problems, key=lambda problem: problem.where.line))
     return script
+
+
+def _source(path: Path) -> str:
+    """The text of the file, read as Python does: with a byte order mark, or a line that names the encoding."""
+    try:
+        with tokenize.open(path) as file:
+            return file.read()
+    except SyntaxError as error:
+        raise OSError(f"{error.msg}; save it as UTF-8") from None
 
 
 def _execute(source: str, path: Path) -> ModuleType:

@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 
 from proxy.sip.via import Address, Via, default_port
-from proxy.transport.base import Transport, family_of, is_numeric, is_unicast
+from proxy.transport.base import Failed, Transport, family_of, is_numeric, is_unicast
 from proxy.transport.stream import StreamConnection, StreamListener
 
 log = logging.getLogger("mqproxy.outbound")
 
 Send = Callable[[Transport, Address], None]
-Failed = Callable[[str], None]
 
 _NAMES_KEPT = 1000  # host names whose addresses are remembered
 _LOOK_UPS = 1000  # names that are looked up at one time

@@ -61,7 +61,8 @@ class Receiver:
     def receive_broken(self, error: ParseError, source: Address, transport: Transport) -> None:
         """Answer what breaks the rules, where it can be answered; else count it."""
         self.counters.parse_errors[error.reason] += 1
-        log.debug("broken message from %s:%s: %s", *source, error.reason)
+        level = logging.WARNING if self.counters.parse_errors[error.reason] == 1 else logging.DEBUG
+        log.log(level, "broken message from %s:%s: %s (told once for each kind, the others are counted)", *source, error.reason)
         message = error.message
         is_request = message is not None and message.start_line[:4].upper() != b"SIP/" and message.start_line[:4] != b"ACK "
         reply_to = top_via_of(message, source) if message is not None and is_request else None
@@ -90,7 +91,8 @@ class Receiver:
                 tags = ", ".join(unsupported)
                 self._refuse(request, 420, f"Proxy-Require: {tags}", {"Unsupported": tags})
                 return
-            pop_own_route(message, self.outbound.is_myself)
+            while pop_own_route(message, self.outbound.is_myself):
+                pass  # a double Record-Route of ours comes back as two Routes
             hop = next_hop(message, target)
         except ParseError as error:
             self._refuse(request, error.status_code, error.reason)
@@ -109,7 +111,7 @@ class Receiver:
                 return
             push_via(message, f"SIP/2.0/{transport.protocol} {transport.sent_by(address[0])};branch={branch}{connection}")
             self.counters.forwarded += 1
-            transport.send(bytes(message), address)
+            transport.send(bytes(message), address, failed)
 
         def failed(reason: str) -> None:
             log.warning("cannot forward %s to %.253s: %s", request.method, hop.host, reason)

@@ -12,6 +12,7 @@ from proxy.sip.address import NameAddr
 from proxy.sip.errors import ParseError
 from proxy.sip.names import canonical
 from proxy.sip.replying import response, status_line
+from proxy.sip.shape import MANDATORY
 from proxy.sip.uri import SipUri
 from proxy.sip.via import Address, bare
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from proxy.transport.base import Transport
 
 _OK = status_line(200)
+_RESERVED = MANDATORY.keys() | {b"content-length"}
 
 
 class Request:
@@ -100,11 +102,13 @@ class Request:
         return self.message.fields(canonical(name.encode()))
 
     def append_header(self, name: str, value: str) -> None:
-        """Add a header field to what is forwarded. ValueError for a value with a line end."""
+        """Add a header field to what is forwarded. ValueError for a value with a line end, or a field that is the proxy's business."""
+        _must_be_free(name)
         self.message.append(name, value)
 
     def remove_header(self, name: str) -> int:
         """Take every header field of this name out of what is forwarded; how many there were."""
+        _must_be_free(name)
         return self.message.remove(name)
 
     def is_myself(self, uri: str | None = None) -> bool:
@@ -142,14 +146,16 @@ class Request:
         fields = (*receiver.reply_fields, *_lines(headers)) if headers else receiver.reply_fields
         if isinstance(body, str):
             body = body.encode("utf-8", "surrogateescape")
-        if status_code >= 200:
-            self.is_decided = True
         if self.method == "ACK":
+            self.is_decided = self.is_decided or status_code >= 200
             return
         to_tag = receiver.to_tag(message) if status_code > 100 else b""
         with_record_route = 100 < status_code < 300 and b"record-route" in message.shape.at
+        data = response(message, line, to_tag, fields, body, with_record_route)
+        if status_code >= 200:
+            self.is_decided = True
         receiver.counters.replies[status_code] += 1
-        self.transport.send(response(message, line, to_tag, fields, body, with_record_route), self._reply_to)
+        self.transport.send(data, self._reply_to)
 
     def forward(self, to: str | None = None) -> None:
         """Send the request on statelessly (RFC 3261 section 16.11); its responses find their way back by Via.
@@ -180,5 +186,17 @@ class Request:
 
 
 def _lines(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[bytes]:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+    for name, _ in pairs:
+        _must_be_free(name)
     return [sip.header_line(name, value) for name, value in pairs]
+
+
+def _must_be_free(name: str) -> None:
+    """Via, From, To, Call-ID, CSeq and Content-Length make the message what it is: no route adds or removes them."""
+    try:
+        reserved = canonical(name.encode()) in _RESERVED
+    except ParseError:
+        return  # no name at all: told by whoever uses it
+    if reserved:
+        raise ValueError(f"{name} is written by the proxy itself; leave it out")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from time import perf_counter
 from typing import Any
 
@@ -40,13 +41,16 @@ class Router:
             token = current_request.set(request)
             started = perf_counter()
             try:
-                callback.function(request)
-            except (Exception, SystemExit):  # the fence around a user's callback
+                result = callback.function(request)
+            except BaseException:  # the fence around a user's callback; Ctrl-C comes as a signal, not here
                 self._failed(callback, request)
+                result = None
             seconds = perf_counter() - started
             if seconds > SLOW:
                 warn_slow(callback, seconds)
-            if not request.is_decided:
+            if result is not None and inspect.isawaitable(result):
+                self._start(callback, request, result)
+            elif not request.is_decided:
                 self._undecided(callback, request)
             current_request.reset(token)
 
@@ -60,26 +64,29 @@ class Router:
         if late:
             log.warning("%d route callbacks did not end within %g s and were cancelled", len(late), timeout)
 
-    def _start(self, callback: RouteCallback, request: Request) -> None:
+    def _start(self, callback: RouteCallback, request: Request, work: Awaitable[object] | None = None) -> None:
+        """Run an async callback, or the `work` that a plain one returned."""
         if len(self._tasks) >= _MOST_TASKS:
             self._counters.drops["too many async callbacks"] += 1
             request.reply(503, headers={"Retry-After": "1"})
             return
-        task = asyncio.ensure_future(self._run_async(callback, request))
+        task = asyncio.ensure_future(self._run_async(callback, request, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run_async(self, callback: RouteCallback, request: Request) -> None:
+    async def _run_async(self, callback: RouteCallback, request: Request, work: Awaitable[object] | None) -> None:
         current_request.set(request)
         try:
-            await timed(callback.function(request), lambda seconds: warn_slow(callback, seconds))
+            await timed(_awaited(work) if work else callback.function(request), lambda seconds: warn_slow(callback, seconds))
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 self._counters.drops["route cancelled at shutdown"] += not request.is_decided
                 raise
             self._failed(callback, request)  # what the callback waited for was cancelled, not the callback
-        except (Exception, SystemExit):  # the fence around a user's callback
+        except GeneratorExit:  # the loop is gone
+            raise
+        except BaseException:  # the fence around a user's callback
             self._failed(callback, request)
         if not request.is_decided:
             self._undecided(callback, request)
@@ -99,6 +106,10 @@ class Router:
             self._counters.drops["no route for ACK"] += 1
         else:
             request.reply(405, headers={"Allow": ", ".join(self.script.routes)})
+
+
+async def _awaited(work: Awaitable[object]) -> None:
+    await work
 
 
 def warn_slow(callback: RouteCallback, seconds: float) -> None:

@@ -50,6 +50,7 @@ class Server:
         self._timers = Timers((), self.counters)
         self._chores: set[asyncio.Task[Any]] = set()
         self._stop_asked = asyncio.Event()
+        self._stopping = False
         self._reloading = asyncio.Lock()
 
     async def start(self) -> None:
@@ -91,9 +92,13 @@ class Server:
         """Stop in order and save the queues. PersistenceError when not even a recovery file could be written."""
         for listener in self.listeners:
             listener.stop_receiving()
-        for chore in self._chores:
-            chore.cancel()
+        self._stopping = True
         timeout = self.config.stop_timeout
+        chores = list(self._chores)
+        for chore in chores:
+            chore.cancel()
+        if chores:  # a reload in between must not start timers that nobody stops
+            await asyncio.wait(chores, timeout=timeout)
         await asyncio.gather(self._timers.stop(timeout), self._router.finish(timeout))
         try:
             await self._save_queues()
@@ -105,6 +110,8 @@ class Server:
     async def reload(self) -> bool:
         """Read the route file again; True when it is in use now. A broken one changes nothing, and what is wrong is logged."""
         async with self._reloading:
+            if self._stopping or self._stop_asked.is_set():
+                return False
             try:
                 script = load(self.config.script)
             except ScriptError as error:
@@ -112,7 +119,8 @@ class Server:
                     log.error("not reloaded: %s", problem)
                 return False
             if script.mqueue.db_url != self.script.mqueue.db_url:
-                log.warning("db_url is changed: that takes a restart, the old one stays in use")
+                kept = "the old one stays in use" if self.script.mqueue.db_url else "until then no queue is saved"
+                log.warning("db_url is changed: that takes a restart; %s", kept)
             script.mqueue.apply(mqueue.queues)
             try:
                 await self._load_rows()
@@ -125,7 +133,7 @@ class Server:
                 )
             self.script = self._router.script = script
             await self._timers.stop(self.config.stop_timeout)
-            self._timers = Timers(script.timers, self.counters)
+            self._timers = Timers(script.timers, self.counters, after=self._timers)
             self._timers.start()
             log.info("reloaded %s", self.config.script)
             return True
@@ -165,6 +173,10 @@ class Server:
             return
         for loaded in await self._persistence.load():
             log.info("queue %s: %d items loaded from the database", loaded.queue, loaded.items, extra={"queue": loaded.queue})
+            if loaded.recovered:
+                log.info("queue %s: %d of them were in recovery files", loaded.queue, loaded.recovered)
+            if loaded.dropped:
+                log.warning("queue %s: %d of them were dropped at once, as its size is less", loaded.queue, loaded.dropped)
 
     async def _save_queues(self) -> None:
         if self._persistence is None:
@@ -173,7 +185,10 @@ class Server:
             log.info("queue %s: %d items saved", saved.queue, saved.items, extra={"queue": saved.queue})
             if saved.recovery_file:
                 log.warning(
-                    "queue %s: %d items are in %s; the next start loads them", saved.queue, saved.in_recovery_file, saved.recovery_file
+                    "queue %s: %d items are in %s; a start from this directory loads them",
+                    saved.queue,
+                    saved.in_recovery_file,
+                    saved.recovery_file,
                 )
 
     async def _close(self) -> None:

@@ -7,6 +7,7 @@ callback runs in a task of its own, a plain one in a thread of its own; the item
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import threading
 import time
@@ -44,9 +45,14 @@ class Schedule:
 class Timers:
     """The timers of one script, from `start` to `stop`."""
 
-    def __init__(self, callbacks: Iterable[TimerCallback], counters: Counters) -> None:
+    def __init__(self, callbacks: Iterable[TimerCallback], counters: Counters, after: Timers | None = None) -> None:
+        """Timers that take the place of `after`: one whose run is not over yet there does not start a second one."""
         kinds: dict[bool, type[_AsyncTimer] | type[_ThreadTimer]] = {True: _AsyncTimer, False: _ThreadTimer}
         self._timers = [kinds[callback.is_async](callback, counters) for callback in callbacks]
+        threads = {timer.callback.name: timer.thread for timer in after._timers if isinstance(timer, _ThreadTimer)} if after else {}
+        for timer in self._timers:
+            if isinstance(timer, _ThreadTimer):
+                timer.predecessor = threads.get(timer.callback.name)
 
     def start(self) -> None:
         """Start the clocks: every first run is one interval from now."""
@@ -81,7 +87,7 @@ class _Timer:
         self._counters.timer_missed[self.callback.name] += self.schedule.missed - missed
 
     def late(self, timeout: float) -> None:
-        log.warning("timer %s did not end within %g s", self.callback.name, timeout)
+        log.warning("timer %s did not end within %g s: what it does to queues from now on is not saved", self.callback.name, timeout)
 
 
 class _AsyncTimer(_Timer):
@@ -109,7 +115,9 @@ class _AsyncTimer(_Timer):
                 if self._task.cancelling():
                     raise
                 self.failed()  # what the callback waited for was cancelled, not the timer
-            except (Exception, SystemExit):  # the fence around a user's callback
+            except GeneratorExit:  # the loop is gone
+                raise
+            except BaseException:  # the fence around a user's callback
                 self.failed()
             self._running = False
             self.ended()
@@ -125,13 +133,18 @@ class _AsyncTimer(_Timer):
 
 
 class _ThreadTimer(_Timer):
+    predecessor: threading.Thread | None = None
+    """The thread of this timer before a reload, while its last run goes on."""
+    thread: threading.Thread | None = None
+
     def start(self) -> None:
         self.restart_clock()
         self._stopping = threading.Event()
         self._over = asyncio.Event()
         self._asyncio = asyncio.get_running_loop()
         # A daemon: a callback that never returns must not keep the process from ending.
-        threading.Thread(target=self._loop, name=f"timer {self.callback.name}", daemon=True).start()
+        self.thread = threading.Thread(target=self._loop, name=f"timer {self.callback.name}", daemon=True)
+        self.thread.start()
 
     async def stop(self, timeout: float) -> None:
         self._stopping.set()
@@ -141,10 +154,15 @@ class _ThreadTimer(_Timer):
             self.late(timeout)
 
     def _loop(self) -> None:
+        if self.predecessor is not None:
+            self.predecessor.join()
+            self.restart_clock()
         while not self._stopping.wait(max(0.0, self.schedule.deadline - monotonic())):
             try:
-                self.callback.function(*self._arguments)
-            except (Exception, SystemExit):  # the fence around a user's callback
+                if inspect.iscoroutine(work := self.callback.function(*self._arguments)):
+                    work.close()
+                    raise TypeError(f"{self.callback.name} returned a coroutine: make the timer an async def")
+            except BaseException:  # the fence around a user's callback
                 self.failed()
             self.ended()
         try:

@@ -18,6 +18,7 @@ MANDATORY = {b"via": "Via", b"from": "From", b"to": "To", b"call-id": "Call-ID",
 
 _KEPT_AT_MOST = 1024  # shapes remembered; strangers cannot make us remember more
 _LINES_AT_MOST = 64  # of a shape that is remembered
+_OCTETS_AT_MOST = 2048  # of its names together
 
 
 class Shape:
@@ -67,10 +68,10 @@ def shape_of(lines: Sequence[bytes]) -> Shape:
         if any(line[:1] in (b" ", b"\t") for line in lines):
             raise FoldedLine
         shape = Shape(spelled)
-        if len(lines) <= _LINES_AT_MOST:
-            if len(_shapes) >= _KEPT_AT_MOST:
-                _shapes.clear()
-            _shapes[spelled] = shape
-    if len(lines) <= _LINES_AT_MOST:
-        _latest[len(lines)] = shape
+        if len(lines) > _LINES_AT_MOST or sum(map(len, spelled)) > _OCTETS_AT_MOST:
+            return shape
+        if len(_shapes) >= _KEPT_AT_MOST:
+            _shapes.clear()
+        _shapes[spelled] = shape
+    _latest[len(lines)] = shape
     return shape

@@ -14,6 +14,9 @@ from proxy.sip.via import Address, bracketed
 _LONGEST_ADDRESS = 64  # characters, zone included; longer text comes from strangers, and is not to fill the caches below
 
 
+Failed = Callable[[str], None]
+
+
 class Transport(Protocol):
     """A way to send: a UDP socket, a stream listener (which connects), or one connection.
 
@@ -24,8 +27,11 @@ class Transport(Protocol):
     local: Address
     connection_id: str
 
-    def send(self, data: bytes, to: Address) -> None:
-        """Send one message to a numeric address. What cannot be sent is counted and logged, never raised."""
+    def send(self, data: bytes, to: Address, failed: Failed | None = None) -> None:
+        """Send one message to a numeric address. What cannot be sent is counted and logged, never raised.
+
+        failed: called with the reason where no connection could be made for it.
+        """
 
     def sent_by(self, to: str) -> str:
         """``host:port`` of this transport as a peer at address `to` sees it, for a Via."""

@@ -13,7 +13,7 @@ from proxy.counters import Counters
 from proxy.sip.errors import FramingError
 from proxy.sip.framing import PONG, StreamFramer
 from proxy.sip.via import Address
-from proxy.transport.base import Endpoint, Receive, ReceiveBroken, bound_socket
+from proxy.transport.base import Endpoint, Failed, Receive, ReceiveBroken, bound_socket
 
 log = logging.getLogger("mqproxy.tcp")
 
@@ -23,6 +23,9 @@ _WAITING_LIMIT = 100  # messages that may wait for a connection to come up
 _CONNECT_TIMEOUT = 5.0  # seconds
 
 _ids = count(1)  # of all listeners together: a connection is found by its id alone
+
+
+_Waiting = tuple[bytes, Failed | None]  # a message, and whom to tell when it cannot be sent
 
 
 class StreamListener(Endpoint):
@@ -42,7 +45,7 @@ class StreamListener(Endpoint):
         self.counters = counters
         self.connections: dict[str, StreamConnection] = {}
         self._by_peer: dict[Address, StreamConnection] = {}
-        self._connecting: dict[Address, tuple[asyncio.Task[None], list[bytes]]] = {}
+        self._connecting: dict[Address, tuple[asyncio.Task[None], list[_Waiting]]] = {}
         self._server: asyncio.Server | None = None
 
     async def start_receiving(self) -> None:
@@ -50,19 +53,19 @@ class StreamListener(Endpoint):
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: StreamConnection(self), sock=self._socket, backlog=1024)
 
-    def send(self, data: bytes, to: Address) -> None:
+    def send(self, data: bytes, to: Address, failed: Failed | None = None) -> None:
         """Send over the open connection to this address, or open one."""
         connection = self._by_peer.get(to)
         if connection is not None:
-            connection.send(data, to)
+            connection.send(data, to, failed)
         elif to in self._connecting:
-            self._wait(data, to)
+            self._wait(data, to, failed)
         elif len(self.connections) + len(self._connecting) >= _MOST_CONNECTIONS:
             self.counters.drops["too many tcp connections"] += 1
         else:
             # A context of its own: the connection outlives the request that it is opened for, whose Call-ID is in this one.
             task = asyncio.get_running_loop().create_task(self._connect(to), context=Context())
-            self._connecting[to] = task, [data]
+            self._connecting[to] = task, [(data, failed)]
 
     def admit(self, connection: StreamConnection) -> str | None:
         """Enter a new connection; its id, or None when there are too many."""
@@ -95,10 +98,10 @@ class StreamListener(Endpoint):
         for connection in list(self.connections.values()):
             connection.close()
 
-    def _wait(self, data: bytes, to: Address) -> None:
+    def _wait(self, data: bytes, to: Address, failed: Failed | None) -> None:
         waiting = self._connecting[to][1]
         if len(waiting) < _WAITING_LIMIT:
-            waiting.append(data)
+            waiting.append((data, failed))
         else:
             self.counters.drops["tcp connection not up yet"] += 1
 
@@ -110,10 +113,14 @@ class StreamListener(Endpoint):
         except OSError as error:  # TimeoutError is one
             waiting = self._connecting.pop(to)[1]
             self.counters.drops["tcp connect failed"] += len(waiting)
-            log.warning("cannot connect to tcp:%s:%s: %s", *to, error.strerror or error or "no answer")
+            reason = f"cannot connect to tcp:{to[0]}:{to[1]}: {error.strerror or error or 'no answer'}"
+            log.warning("%s", reason)
+            for _, failed in waiting:
+                if failed is not None:
+                    failed(reason)
             return
-        for data in self._connecting.pop(to)[1]:
-            connection.send(data, to)
+        for data, failed in self._connecting.pop(to)[1]:
+            connection.send(data, to, failed)
 
 
 class StreamConnection(asyncio.Protocol):
@@ -168,11 +175,11 @@ class StreamConnection(asyncio.Protocol):
         if self._framer.buffered:
             self._listener.counters.drops["tcp connection closed in a message"] += 1
 
-    def send(self, data: bytes, to: Address) -> None:
+    def send(self, data: bytes, to: Address, failed: Failed | None = None) -> None:
         """Send one message; a peer that does not read loses its connection."""
         if self._transport.is_closing():
             self._listener.forget(self)
-            self._listener.send(data, to)
+            self._listener.send(data, to, failed)
         elif self._transport.get_write_buffer_size() + len(data) > _WRITE_LIMIT:
             self._listener.counters.drops["tcp peer does not read"] += 1
             log.warning("tcp:%s:%s does not read: connection closed", *self.peer)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from proxy.counters import Counters
 from proxy.sip.via import Address
-from proxy.transport.base import Endpoint, Receive, bound_socket
+from proxy.transport.base import Endpoint, Failed, Receive, bound_socket
 
 log = logging.getLogger("mqproxy.udp")
 
@@ -47,7 +47,7 @@ class UdpListener(Endpoint):
         """Take datagrams from now on."""
         self._loop.add_reader(self._socket, self._readable)
 
-    def send(self, data: bytes, to: Address) -> None:
+    def send(self, data: bytes, to: Address, failed: Failed | None = None) -> None:
         """Send a datagram: at once, with the others of this wake-up, or as soon as the socket has room for it."""
         outgoing = self._outgoing
         if len(outgoing) >= _BACKLOG:

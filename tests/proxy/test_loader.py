@@ -248,3 +248,26 @@ def test_an_object_with_an_async_call_is_awaited(tmp_path: Path) -> None:
         "        request.reply(200)\n\n\nroute.request()(Answer())\n"
     )
     assert [callback.is_async for callback in load(file).all_routes()] == [True]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("@route.request()\ndef f() -> None: ...\n", "called with one argument, the Request"),
+        ("@route.request()\ndef f(a, b) -> None: ...\n", "called with one argument, the Request"),
+        ("@route.request()\ndef f(request):\n    yield\n", "it yields"),
+        ("@timer(interval=1)\ndef f(a) -> None: ...\n", "called with no arguments"),
+        ("@timer(interval=1e-300)\ndef f() -> None: ...\n", "a microsecond at least"),
+    ],
+)
+def test_a_function_that_cannot_be_called_is_a_mistake(tmp_path: Path, source: str, words: str) -> None:
+    (tmp_path / "routes.py").write_text(f"from proxy import route, timer\n\n{source}")
+    with pytest.raises(ScriptError, match=rf"routes\.py:3: .*{words}"):
+        load(tmp_path / "routes.py")
+
+
+def test_a_byte_order_mark_and_an_encoding_are_read_as_python_does(tmp_path: Path) -> None:
+    text = "# -*- coding: latin-1 -*-\nfrom proxy import route\nROOM = 'caf\xe9'\n\n@route.request()\ndef f(request): ...\n"
+    for name, encoded in (("a.py", text.encode("latin-1")), ("b.py", text.replace("latin-1", "utf-8").encode("utf-8-sig"))):
+        (tmp_path / name).write_bytes(encoded)
+        assert load(tmp_path / name).default_route is not None

@@ -168,7 +168,7 @@ def test_where_an_answer_goes(via: bytes, goes_to: tuple[str, int]) -> None:
 
 def test_a_fault_of_our_own_ends_with_its_message(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Wire):
-        def send(self, data: bytes, to: tuple[str, int]) -> None:
+        def send(self, data: bytes, to: tuple[str, int], failed: object = None) -> None:
             if not self.sent:
                 self.sent.append((b"", to))
                 raise RuntimeError("boom")

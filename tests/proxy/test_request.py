@@ -279,6 +279,31 @@ def test_what_cannot_be_forwarded_is_refused(edits: list[tuple[bytes, bytes]], s
     assert proxy.seen[0].is_decided
 
 
+@pytest.mark.parametrize("name", ["Via", "v", "From", "To", "Call-ID", "CSeq", "Content-Length", "l"])
+def test_what_makes_the_message_is_no_business_of_a_route(name: str) -> None:
+    request = request_of()
+    with pytest.raises(ValueError, match="written by the proxy itself"):
+        request.reply(200, headers={name: "0"})
+    with pytest.raises(ValueError, match="written by the proxy itself"):
+        request.append_header(name, "0")
+    with pytest.raises(ValueError, match="written by the proxy itself"):
+        request.remove_header(name)
+    assert not request.is_decided
+
+
+def test_a_reply_that_cannot_be_built_leaves_the_request_open() -> None:
+    proxy = Proxy(lambda request: request.reply(200, body=None))  # type: ignore[arg-type]
+    assert [start_line(sent) for sent in proxy.receive(MESSAGE)] == ["SIP/2.0 500 Server Internal Error"]
+
+
+def test_both_of_our_own_routes_are_taken_away() -> None:
+    own = f"<sip:{LOCAL[0]}:{LOCAL[1]};lr>".encode()
+    proxy = Proxy(Request.forward)
+    [sent] = proxy.receive(edited(MESSAGE, (b"From:", b"Route: " + own + b", " + own + b"\r\nRoute: <sip:192.0.2.7;lr>\r\nFrom:")))
+    assert header(sent, "Route") == ["<sip:192.0.2.7;lr>"]
+    assert proxy.destination == ("192.0.2.7", 5060)
+
+
 def test_a_request_that_goes_round_is_refused() -> None:
     proxy = Proxy(lambda request: request.forward(f"{LOCAL[0]}:{LOCAL[1]}"))
     [again] = proxy.receive(MESSAGE)

@@ -51,14 +51,29 @@ def test_a_route_that_raises_answers_500_and_the_process_goes_on(route: RouteFun
     assert "LookupError: no such subscriber" in caplog.text
 
 
-def leave(request: Request) -> None:
-    raise SystemExit(3)
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
+def test_whatever_a_route_raises_answers_500_and_the_process_goes_on(error: type[BaseException]) -> None:
+    def leave(request: Request) -> None:
+        raise error
 
-
-def test_a_route_that_exits_answers_500_and_the_process_goes_on() -> None:
     proxy = Proxy(leave)
     run(proxy, MESSAGE, MESSAGE)
     assert lines(proxy) == ["SIP/2.0 500 Server Internal Error"] * 2
+
+
+def test_what_a_plain_route_returns_is_awaited() -> None:
+    async def later(request: Request) -> None:
+        await asyncio.sleep(0)
+        request.reply(202)
+
+    def decorated(request: Request) -> object:
+        return later(request)
+
+    proxy = Proxy()
+    proxy.script.default_route = callback_of(decorated)
+    run(proxy, MESSAGE)
+    assert lines(proxy) == ["SIP/2.0 202 Accepted"]
+    assert proxy.dropped == {}
 
 
 def test_a_route_that_raises_after_a_provisional_answer_answers_500() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -203,6 +204,53 @@ def test_a_reload_whose_queue_cannot_be_read_changes_nothing_and_the_next_one_wo
         (tmp_path / "routes.py").write_text(ROUTE.replace("200", "403") + QUEUE + later)
         process.wait_for("reloaded routes.py")
         assert ask(port) == "SIP/2.0 403 Forbidden"
+
+
+def test_a_next_hop_that_refuses_the_connection_is_answered_503(tmp_path: Path) -> None:
+    source = ROUTE.replace("request.reply(200)", "request.forward('sip:127.0.0.1:1;transport=tcp')")
+    with started(tmp_path, source, listen=("udp:127.0.0.1:0", "tcp:127.0.0.1:0")) as process:
+        assert ask(process.port()) == "SIP/2.0 503 Service Unavailable"
+
+
+def test_a_sighup_after_sigterm_starts_nothing_again(tmp_path: Path) -> None:
+    """The timer that hangs keeps the stop waiting; a reload meanwhile must not start timers that outlive the save."""
+    with started(tmp_path, HANGING + QUEUE, "--stop-timeout", "0.5") as process:
+        port = process.port()
+        process.wait_for("hangs")
+        assert ask(port, "c1", "INFO") == "SIP/2.0 200 OK"
+        process.signal(signal.SIGTERM)
+        process.wait_for("SIGTERM: stopping")
+        process.signal(signal.SIGHUP)
+        status, said = process.end()
+    assert status == 0, said
+    assert "reloaded" not in said
+    assert "queue events: 1 items saved" in said
+
+
+def test_a_timer_that_hangs_is_not_started_beside_itself_by_a_reload(tmp_path: Path) -> None:
+    source = """
+import sys, time
+from proxy import Request, route, timer
+
+@route.request()
+def accept(request: Request) -> None:
+    request.reply(200)
+
+@timer(interval=0.01)
+def slow() -> None:
+    print("begins", file=sys.stderr, flush=True)
+    time.sleep(1.5)
+    print("ends", file=sys.stderr, flush=True)
+"""
+    with started(tmp_path, source, "--stop-timeout", "0.05") as process:
+        process.wait_for("begins")
+        process.signal(signal.SIGHUP)
+        process.wait_for("reloaded")
+        process.wait_for("begins")
+        process.signal(signal.SIGTERM)
+        _, said = process.end()
+    events = re.findall(r"^(begins|ends)$", said, re.MULTILINE)
+    assert events[:3] == ["begins", "ends", "begins"]
 
 
 def test_a_stop_during_a_reload_saves(tmp_path: Path) -> None:

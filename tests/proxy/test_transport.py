@@ -481,7 +481,7 @@ class FakeListener(Endpoint):
     protocol = "UDP"
     connection_id = ""
 
-    def send(self, data: bytes, to: Address) -> None:
+    def send(self, data: bytes, to: Address, failed: object = None) -> None:
         raise AssertionError(to)
 
 

@@ -14,7 +14,7 @@ from proxy.request import Request
 from proxy.router import Router
 from proxy.script import RouteCallback, RouteFunction, Script, Where
 from proxy.sip.via import Address
-from proxy.transport.base import Transport
+from proxy.transport.base import Failed, Transport
 
 LOCAL = ("192.0.2.254", 5060)
 SOURCE = ("198.51.100.7", 40000)
@@ -43,7 +43,7 @@ class Wire:
         self.connection_id = connection_id
         self.sent: list[tuple[bytes, Address]] = []
 
-    def send(self, data: bytes, to: Address) -> None:
+    def send(self, data: bytes, to: Address, failed: Failed | None = None) -> None:
         self.sent.append((data, to))
 
     def sent_by(self, to: str) -> str:
