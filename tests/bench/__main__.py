@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 HERE = Path(__file__).parent
@@ -51,7 +52,7 @@ def show(results: dict[str, Any]) -> None:
     if "micro" in results:
         table = Table("step", "median, ns", title="steps")
         for step in results["micro"]:
-            table.add_row(step["step"], f"{step['ns']:,}")
+            table.add_row(escape(step["step"]), f"{step['ns']:,}")
         console.print(table)
 
 
