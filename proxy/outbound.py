@@ -20,6 +20,7 @@ _NAMES_KEPT = 1000  # host names whose addresses are remembered
 _LOOK_UPS = 1000  # names that are looked up at one time
 _LONGEST_NAME = 253  # characters of a host name (RFC 1035 section 2.3.4)
 _NAME_TTL = 30.0  # seconds; the resolver of the system does not tell the real one
+_LOOK_UP_TIMEOUT = 5.0  # seconds
 
 
 class Outbound:
@@ -92,10 +93,11 @@ class Outbound:
 
     async def _look_up(self, protocol: str, host: str, port: int | None, send: Send, failed: Failed, via: Transport | None) -> None:
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+            async with asyncio.timeout(_LOOK_UP_TIMEOUT):
+                found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
             hosts = [str(entry[4][0]) for entry in found]
-        except (OSError, UnicodeError) as error:  # no such name, or no name at all
-            log.warning("cannot look up %s: %s", host, error)
+        except (OSError, UnicodeError) as error:  # no such name, no name at all, or (TimeoutError) no answer
+            log.warning("cannot look up %s: %s", host, error or "no answer")
             hosts = []
         if len(self._resolved) >= _NAMES_KEPT:
             self._resolved.clear()

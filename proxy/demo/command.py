@@ -14,7 +14,9 @@ from proxy.load.command import CANNOT_RUN, INTERRUPTED, sender_option
 if TYPE_CHECKING:
     from rich.console import Console
 
-_SCRIPT = Path(__file__).resolve().parents[2] / "routes" / "demo.py"
+_HERE = Path(__file__).resolve().parent
+_PLACES = (_HERE / "routes", _HERE.parents[1] / "routes")  # of a wheel, of a checkout
+_SCRIPT = next((place for place in _PLACES if place.is_dir()), _PLACES[-1]) / "demo.py"
 
 
 @click.command(short_help="See it work: a proxy, a load, a queue, a restart.")
