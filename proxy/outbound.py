@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Sequence
 from time import monotonic
 
+from proxy.seldom import warn_seldom
 from proxy.sip.via import Address, Via, default_port
 from proxy.transport.base import Failed, Transport, family_of, is_numeric, is_unicast
 from proxy.transport.stream import StreamConnection, StreamListener
@@ -97,7 +98,7 @@ class Outbound:
                 found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
             hosts = [str(entry[4][0]) for entry in found]
         except (OSError, UnicodeError) as error:  # no such name, no name at all, or (TimeoutError) no answer
-            log.warning("cannot look up %s: %s", host, error or "no answer")
+            warn_seldom(log, "cannot look up %s: %s", host, error or "no answer")
             hosts = []
         if len(self._resolved) >= _NAMES_KEPT:
             self._resolved.clear()

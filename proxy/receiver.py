@@ -10,6 +10,7 @@ from proxy.counters import Counters
 from proxy.outbound import Outbound
 from proxy.request import Request
 from proxy.router import Router
+from proxy.seldom import warn_seldom
 from proxy.sip import message as sip
 from proxy.sip.address import NameAddr
 from proxy.sip.errors import ParseError
@@ -114,7 +115,7 @@ class Receiver:
             transport.send(bytes(message), address, failed)
 
         def failed(reason: str) -> None:
-            log.warning("cannot forward %s to %.253s: %s", request.method, hop.host, reason)
+            warn_seldom(log, "cannot forward %s to %.253s: %s", request.method, hop.host, reason)
             self._refuse(request, 503, reason)
 
         self.outbound.deliver(hop.protocol, hop.host, hop.port, send, failed, request.transport)

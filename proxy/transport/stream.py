@@ -10,6 +10,7 @@ from itertools import count
 from typing import cast
 
 from proxy.counters import Counters
+from proxy.seldom import warn_seldom
 from proxy.sip.errors import FramingError
 from proxy.sip.framing import PONG, StreamFramer
 from proxy.sip.via import Address
@@ -114,7 +115,7 @@ class StreamListener(Endpoint):
             waiting = self._connecting.pop(to)[1]
             self.counters.drops["tcp connect failed"] += len(waiting)
             reason = f"cannot connect to tcp:{to[0]}:{to[1]}: {error.strerror or error or 'no answer'}"
-            log.warning("%s", reason)
+            warn_seldom(log, "%s", reason)
             for _, failed in waiting:
                 if failed is not None:
                     failed(reason)
@@ -182,7 +183,7 @@ class StreamConnection(asyncio.Protocol):
             self._listener.send(data, to, failed)
         elif self._transport.get_write_buffer_size() + len(data) > _WRITE_LIMIT:
             self._listener.counters.drops["tcp peer does not read"] += 1
-            log.warning("tcp:%s:%s does not read: connection closed", *self.peer)
+            warn_seldom(log, "tcp:%s:%s does not read: connection closed", *self.peer)
             self._transport.abort()
         else:
             self._transport.write(data)

@@ -13,6 +13,7 @@ from collections import deque
 from pathlib import Path
 
 from proxy.counters import Counters
+from proxy.seldom import warn_seldom
 from proxy.sip.via import Address
 from proxy.transport.base import Endpoint, Failed, Receive, bound_socket
 
@@ -117,4 +118,4 @@ class UdpListener(Endpoint):
 
     def _failed(self, error: OSError, to: Address) -> None:
         self._counters.drops["udp send failed"] += 1
-        log.warning("cannot send from udp:%s:%s to %s:%s: %s", *self.local, *to, error.strerror or error)
+        warn_seldom(log, "cannot send from udp:%s:%s to %s:%s: %s", *self.local, *to, error.strerror or error)
