@@ -23,19 +23,31 @@ class Registry:
 
     def __init__(self) -> None:
         self._queues: dict[str, Queue] = {}
+        self._reopened: set[str] = set()
 
     def define(self, definition: Definition | str, engine: Engine | None = None) -> Queue:
         """Make a queue from a Definition or from Kamailio's syntax; DefinitionError when the name is taken."""
         if isinstance(definition, str):
             definition = Definition.parse(definition)
+        if definition.name in self._reopened:
+            self._reopened.discard(definition.name)
+            queue = self._queues[definition.name]
+            if queue.definition != definition or engine is not None:
+                queue.redefine(definition, engine)
+            return queue
         if definition.name in self._queues:
             raise DefinitionError(f"mqueue redefined: {definition.name}; a name is given to one queue")
         queue = self._queues[definition.name] = Queue(definition, engine)
         return queue
 
+    def reopen(self) -> None:
+        """Let each queue that is there be defined once more, as a file that is read again does: it keeps what is on it."""
+        self._reopened = set(self._queues)
+
     def clear(self) -> None:
         """Forget every queue and what is on it."""
         self._queues.clear()
+        self._reopened.clear()
 
     def get(self, name: str) -> Queue | None:
         """The queue of this name, or None."""

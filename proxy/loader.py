@@ -25,6 +25,7 @@ def load(path: Path) -> Script:
     script = Script(file=str(path))
     _forget_neighbours(path.resolve().parent)
     before = make_current(script)
+    mqueue.queues.reopen()
     try:
         source = _source(path)
         module = _execute(source, path)

@@ -187,3 +187,15 @@ def test_the_modules_functions_are_those_of_its_registry() -> None:
         assert mqueue.mq_pv_free("of the module") == 1
     finally:
         mqueue.queues.clear()
+
+
+def test_a_reopened_queue_is_defined_once_more_and_keeps_its_items() -> None:
+    registry = Registry()
+    registry.define("name=q")
+    registry.mq_add("q", "a", "1")
+    registry.mq_add("q", "b", "2")
+    registry.reopen()
+    queue = registry.define("name=q;size=1")
+    assert [item.key for item in queue.items()] == ["b"]
+    with pytest.raises(DefinitionError, match="mqueue redefined: q"):
+        registry.define("name=q")

@@ -271,3 +271,16 @@ def test_a_byte_order_mark_and_an_encoding_are_read_as_python_does(tmp_path: Pat
     for name, encoded in (("a.py", text.encode("latin-1")), ("b.py", text.replace("latin-1", "utf-8").encode("utf-8-sig"))):
         (tmp_path / name).write_bytes(encoded)
         assert load(tmp_path / name).default_route is not None
+
+
+def test_a_queue_defined_in_python_is_no_obstacle_to_a_reload(tmp_path: Path) -> None:
+    file = tmp_path / "routes.py"
+    file.write_text(
+        "import mqueue\nfrom proxy import route\nmqueue.define('name=typed')\n\n"
+        "@route.request()\ndef f(request):\n    mqueue.mq_add('typed', 'k', 'v')\n"
+    )
+    try:
+        assert load(file).default_route is not None
+        assert load(file).default_route is not None
+    finally:
+        mqueue.queues.clear()
