@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def run(
         config = Config(script, addresses, frozenset(map(parse_alias, alias)), reload, stats, stop_timeout)
         server.run(config)
     except (ConfigError, ScriptError, MqueueError) as error:
-        _cannot_start(error)
+        _cannot_start(error, as_log_lines=log_format == "json")
 
 
 @main.command()
@@ -113,7 +114,10 @@ main.add_command(load)
 main.add_command(demo)
 
 
-def _cannot_start(error: Exception) -> None:
+def _cannot_start(error: Exception, as_log_lines: bool) -> None:
     for line in str(error).splitlines():
-        click.echo(f"mqproxy: {line}", err=True)
+        if as_log_lines:
+            logging.getLogger("mqproxy").error("cannot start: %s", line)
+        else:
+            click.echo(f"mqproxy: {line}", err=True)
     sys.exit(_EXIT_CANNOT_START)

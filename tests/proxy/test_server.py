@@ -402,3 +402,12 @@ def test_check_prints_the_plan_and_all_mistakes(tmp_path: Path) -> None:
         "listen 'nonsense'",
     ):
         assert words in said
+
+
+def test_what_keeps_it_from_starting_is_a_json_line_where_logs_are_json(tmp_path: Path) -> None:
+    (tmp_path / "routes.py").write_text("import nothing_of_this_name\n")
+    command = [sys.executable, "-m", "proxy", "run", "routes.py", "--log-format", "json"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT)
+    assert ended.returncode == 1
+    [line] = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert line["event"].startswith("cannot start: routes.py:1: ModuleNotFoundError")
