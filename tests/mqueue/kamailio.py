@@ -62,7 +62,8 @@ def run(directory: Path, database: Path, queues: list[str], statements: str = ""
             finally:
                 if process.poll() is None:
                     os.killpg(process.pid, signal.SIGKILL)
-        database.unlink() if before is None else database.write_bytes(before)  # as if that Kamailio had not been
+        database.with_name(f"{database.name}-journal").unlink(missing_ok=True)  # as if that Kamailio had not been
+        database.unlink(missing_ok=True) if before is None else database.write_bytes(before)
     pytest.fail(f"Kamailio did not stop, {_TRIES} times")
 
 
