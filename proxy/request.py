@@ -107,7 +107,7 @@ class Request:
         self.message.append(name, value)
 
     def remove_header(self, name: str) -> int:
-        """Take every header field of this name out of what is forwarded; how many there were."""
+        """Take every header field of this name out of what is forwarded; how many there were. ValueError as for `append_header`."""
         _must_be_free(name)
         return self.message.remove(name)
 
@@ -137,7 +137,7 @@ class Request:
         """Answer statelessly: To gets a tag, header fields and a body are added. An ACK takes no answer, so none is sent.
 
         Raises RequestError when a final answer was sent already, or the request was forwarded; ValueError for a status code
-        outside 100 to 699 or a line end in the reason or a header field.
+        outside 100 to 699, a line end in the reason or a header field, or a field that the proxy itself writes.
         """
         if self.is_decided:
             self._must_be_open()

@@ -13,6 +13,7 @@ from mqueue.persistence import Loaded, Persistence, Saved
 from tests.mqueue import sqlite_file
 
 Pairs = list[tuple[str, str]]
+THREE: Pairs = [("a", "1"), ("b", "2"), ("c", "3")]
 
 
 class Life:

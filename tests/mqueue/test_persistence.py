@@ -22,11 +22,6 @@ from tests.mqueue.saver import GENERATIONS, SAVED, killed_while_saving
 WIRE = ["größe", "\U0001f600", "", "a\0b", 'it\'s "quoted"; --', "\udcff\udcfe\udc80", "tab\tline\r\n", "x" * 5_000]
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "queues.db"
-
-
 class TestEachDbmode:
     """A table with an old row; a program that loads, adds a new item, saves."""
 

@@ -17,20 +17,9 @@ from sqlalchemy.engine import Engine
 from mqueue import PersistenceError
 from mqueue.persistence import Loaded, Saved
 from tests.mqueue import sqlite_file
-from tests.mqueue.life import Life, Pairs, loaded, locked, saved, unsaved
+from tests.mqueue.life import THREE, Life, loaded, locked, saved, unsaved
 
 UNREPRESENTABLE = "\ud800"  # a surrogate that no byte of the wire gives: no database takes it
-THREE: Pairs = [("a", "1"), ("b", "2"), ("c", "3")]
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "queues.db"
-
-
-@pytest.fixture
-def recovery_file(file: Path) -> Path:
-    return file.with_name("queues.db.q.recovery.jsonl")
 
 
 @contextmanager

@@ -21,20 +21,9 @@ from mqueue.db_url import DbUrl
 from mqueue.persistence import Saved
 from mqueue.recovery import Recovery, RecoveryFile
 from mqueue.rows import Rows
-from tests.mqueue.life import Life, Pairs, loaded, saved, unsaved
+from tests.mqueue.life import THREE, Life, Pairs, loaded, saved, unsaved
 
 UNREACHABLE = "postgresql://nobody@127.0.0.1:1/nothing"  # the port of tcpmux, which nothing listens to
-THREE: Pairs = [("a", "1"), ("b", "2"), ("c", "3")]
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "queues.db"
-
-
-@pytest.fixture
-def recovery_file(file: Path) -> Path:
-    return file.with_name("queues.db.q.recovery.jsonl")
 
 
 @pytest.fixture

@@ -124,19 +124,7 @@ def hostile(size: int) -> Iterator[tuple[str, bytes]]:
         yield f"version {filling!r}*", HEAD.replace(b"SIP/2.0\r\n", b"SIP/2" + many + b"\r\n", 1) + b"\r\n"
         yield f"status line {filling!r}*", HEAD.replace(b"OPTIONS sip", b"SIP/2.0 200" + many, 1) + b"\r\n"
         yield f"lines {filling!r}*", HEAD + many + b"\r\n\r\n"
-    for line in (
-        b"X:\r\n",
-        b"v: SIP/2.0/UDP a\r\n",
-        b"t: <sip:a@b>\r\n",
-        b"l: 0\r\n",
-        b"Route: <sip:a;lr>\r\n",
-        b"x\r\n",
-        b":\r\n",
-        b" x\r\n",
-        b"\r\n",
-        b"\n",
-        b"\r",
-    ):
+    for line in LINES:
         yield f"{line!r}*", HEAD + line * (size // len(line)) + b"\r\n"
         yield f"{line!r}* first", HEAD.replace(b"\r\n", b"\r\n" + line * (size // len(line)), 1) + b"\r\n"
     half = size // 8
